@@ -1,0 +1,25 @@
+# `make` alone lists what there is. PORT, PORTAL_DATA and the other variables of portal/settings.py come from outside.
+.POSIX:
+.PHONY: help run test check install lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+
+run: ## serve the portal with demonstration data on http://localhost:8000/ (other port: PORT=8001 make run)
+	@sh scripts/run.sh
+
+test: ## run the tests, those in the browser too (some of them: make test ARGS="-k keys")
+	@sh scripts/test.sh $(ARGS)
+
+check: ## all that has to be right before a commit: style, layers, templates, settings, migrations, tests
+	@sh scripts/check.sh
+
+install: ## only make the environment in .venv, with the tools for tests and checks
+	@sh scripts/setup.sh dev
+
+lock: ## pin what requirements.in and requirements-dev.in ask for (newer versions: make lock ARGS=--upgrade)
+	@sh scripts/lock.sh $(ARGS)
+
+clean: ## take the environment and the caches away; the data in var/ stay
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,39 @@
+"""Where allauth asks us."""
+
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
+from django.db import transaction
+
+from accounts import services
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    def save_user(self, request, user, form, commit=True):
+        """Sign-up makes the environment together with its first user (R1)."""
+        user = super().save_user(request, user, form, commit=False)
+        user.language = request.LANGUAGE_CODE
+        return services.sign_up(user=user, environment_name=form.cleaned_data["environment"])
+
+    def post_login(self, request, user, **kwargs):
+        """Whoever was invited and came in another way than by the link has joined too."""
+        services.join(user=user)
+        return super().post_login(request, user, **kwargs)
+
+    def send_mail(self, template_prefix, email, context):
+        """Mails name the portal by its configured address, never by the Host that a request claims."""
+        site = SimpleNamespace(name="Koppel", domain=urlsplit(settings.PORTAL_BASE_URL).netloc)
+        links = {name: _at_base_url(url) for name, url in context.items() if name.endswith("_url") and url}
+        super().send_mail(template_prefix, email, {"current_site": site, **context, **links})
+
+    def send_notification_mail(self, template_prefix, user, *args, **kwargs):
+        """Every change of a login method is an event too, beside allauth's mail (R53, R54)."""
+        with transaction.atomic():
+            services.note_login_change(user=user, method=template_prefix.rpartition("/")[2])
+            super().send_notification_mail(template_prefix, user, *args, **kwargs)
+
+
+def _at_base_url(url):
+    return settings.PORTAL_BASE_URL + urlsplit(url).path

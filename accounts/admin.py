@@ -1,0 +1,62 @@
+"""What support sees of people: found by what a customer reads out; changed is little."""
+
+from django.contrib import admin
+
+from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
+from portal.admin import KeptAdmin, ReadOnlyInline
+
+
+class OrganisationsOfUser(ReadOnlyInline):
+    model = Membership
+    fk_name = "user"
+    fields = ["organisation", "accesses", "created_at", "created_by"]
+    readonly_fields = ["created_at", "created_by"]
+
+
+class UsersOfOrganisation(OrganisationsOfUser):
+    fk_name = "organisation"
+    fields = ["user", "accesses", "created_at", "created_by"]
+
+
+class AddressInline(admin.TabularInline):
+    model = ElectronicAddress
+    extra = 0
+
+
+@admin.register(User)
+class UserAdmin(KeptAdmin):
+    """Roles and blocking are the business of the environment's administrators, who are logged and mailed."""
+
+    list_display = ["email", "first_name", "last_name", "environment", "role", "status", "last_login"]
+    list_filter = ["role", "is_staff", "is_active"]
+    list_select_related = ["environment"]
+    search_fields = ["email", "last_name"]
+    fields = [
+        *("email", "first_name", "last_name", "language", "environment", "role", "status"),
+        *("is_staff", "date_joined", "joined_at", "last_login", "blocked_at", "removed_at"),
+    ]
+    readonly_fields = [name for name in fields if name not in ("first_name", "last_name", "language")]
+    inlines = [OrganisationsOfUser]
+
+
+@admin.register(Environment)
+class EnvironmentAdmin(KeptAdmin):
+    list_display = ["name", "plan", "accountant_right", "blocked_at", "created_at"]
+    list_filter = ["plan", "accountant_right"]
+    search_fields = ["name", "organisations__organisation_id", "organisations__registration_number", "users__email"]
+    fields = ["name", "plan", "accountant_right", "blocked_at", "created_at"]
+    readonly_fields = ["created_at"]
+
+
+@admin.register(Organisation)
+class OrganisationAdmin(KeptAdmin):
+    list_display = ["organisation_id", "name", "country", "registration_number", "environment"]
+    list_filter = ["country"]
+    list_select_related = ["environment"]
+    search_fields = ["organisation_id", "name", "registration_number", "addresses__value"]
+    fields = [
+        *("organisation_id", "environment", "name", "country", "registration_number"),
+        *("sending", "receiving", "created_at"),
+    ]
+    readonly_fields = ["organisation_id", "environment", "created_at"]
+    inlines = [AddressInline, UsersOfOrganisation]

@@ -1,0 +1,98 @@
+"""The activity log: who did what, when, to which organisation. Written once, never changed (R53)."""
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.events.words import in_words
+
+
+class Action(models.TextChoices):
+    """Everything that can happen; the label is what the activity page says."""
+
+    ENVIRONMENT_CREATED = "environment.created", _("Environment created")
+    ORGANISATION_ADDED = "organisation.added", _("Organisation added")
+    ORGANISATION_CHANGED = "organisation.changed", _("Organisation changed")
+    USER_INVITED = "user.invited", _("User invited")
+    USER_JOINED = "user.joined", _("User joined")
+    USER_ROLE_CHANGED = "user.role_changed", _("Role changed")
+    USER_BLOCKED = "user.blocked", _("User blocked")
+    USER_UNBLOCKED = "user.unblocked", _("User unblocked")
+    USER_REMOVED = "user.removed", _("User removed")
+    USER_ORGANISATIONS_CHANGED = "user.organisations_changed", _("Organisations of a user changed")
+    PROFILE_CHANGED = "user.profile_changed", _("Profile changed")
+    LOGIN_CHANGED = "user.login_changed", _("Login methods changed")
+    OWN_APP_CREATED = "app.created", _("Own App created")
+    OWN_APP_CHANGED = "app.changed", _("Own App changed")
+    CONNECTION_CREATED = "connection.created", _("Connection created")
+    CONNECTION_CHANGED = "connection.changed", _("Accesses of a connection changed")
+    KEYS_CREATED = "connection.new_keys", _("New keys created")
+    CONNECTION_USED = "connection.first_used", _("First call of the software")
+    CONNECTION_REVOKED = "connection.revoked", _("Connection revoked")
+    CONNECTION_DELETED = "connection.deleted", _("Connection deleted")
+    INVOICES_REOFFERED = "invoice.reoffered", _("Invoices re-offered to the API")
+
+
+class EventQuerySet(models.QuerySet):
+    def newest_first(self):
+        return self.order_by("-at", "-pk")
+
+    def of(self, environment):
+        return self.filter(environment=environment)
+
+    def about(self, kind, ref):
+        return self.filter(subject_kind=kind, subject_ref=str(ref))
+
+    def update(self, **values):
+        raise TypeError("Events are never changed.")
+
+    def delete(self):
+        raise TypeError("Events are never deleted.")
+
+
+class Event(models.Model):
+    """One line of the activity log. `subject_name` is the name of the thing at that time."""
+
+    environment = models.ForeignKey("accounts.Environment", models.PROTECT, related_name="events")
+    organisation = models.ForeignKey(
+        "accounts.Organisation", models.PROTECT, null=True, blank=True, related_name="events"
+    )
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    actor = models.ForeignKey("accounts.User", models.PROTECT, null=True, blank=True, related_name="+")
+    actor_name = models.CharField(max_length=300, blank=True)
+    action = models.CharField(max_length=40, choices=Action)
+    subject_kind = models.CharField(max_length=20)
+    subject_ref = models.CharField(max_length=64)
+    subject_name = models.CharField(max_length=300)
+    details = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=40, blank=True)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["environment", "-at", "-id"], name="event_newest"),
+            models.Index(fields=["environment", "action", "-at", "-id"], name="event_by_action"),
+            models.Index(fields=["environment", "actor", "-at", "-id"], name="event_by_actor"),
+            models.Index(fields=["environment", "organisation", "-at", "-id"], name="event_by_org"),
+            models.Index(fields=["subject_kind", "subject_ref", "-at"], name="event_by_subject"),
+        ]
+
+    def __str__(self):
+        return f"{self.get_action_display()}: {self.subject_name}"
+
+    @property
+    def is_about_its_actor(self):
+        return self.subject_kind == "user" and self.subject_ref == str(self.actor_id)
+
+    @property
+    def details_in_words(self):
+        return in_words(self.details)
+
+    def save(self, **kwargs):
+        if not self._state.adding:
+            raise TypeError("Events are never changed.")
+        super().save(**kwargs)
+
+    def delete(self, **kwargs):
+        raise TypeError("Events are never deleted.")

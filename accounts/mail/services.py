@@ -1,0 +1,88 @@
+"""Queueing mails, and sending what is queued."""
+
+import logging
+import random
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+
+from accounts.mail.models import Mail
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=2)
+MOST_ATTEMPTS = 20
+LONGEST_PAUSE = timedelta(hours=6)
+
+
+def queue(template, *, to, language, **context):
+    """Put the mail `templates/mail/<template>.txt` to the address `to` into the outbox, in `language`.
+
+    It belongs into the transaction of the change it reports, and refuses to be outside of one (R54). The
+    first line of the template is the subject. Never give it a Secret.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("A mail belongs into the transaction of the change it reports.")
+    with translation.override(language):
+        text = render_to_string(f"mail/{template}.txt", {"base_url": settings.PORTAL_BASE_URL, **context})
+    subject, _, body = text.strip().partition("\n")
+    return Mail.objects.create(
+        to=to, sender=settings.DEFAULT_FROM_EMAIL, subject=" ".join(subject.split())[:250], body=body.strip() + "\n"
+    )
+
+
+def send_due(limit=50):
+    """Send what is due, at most `limit` mails, and answer how many were tried.
+
+    At least once: a mail is marked after it was handed over, so a crash in between sends it again after
+    the lease of two minutes. Several workers may run: each takes a mail by moving its `send_after`.
+    """
+    now = timezone.now()
+    mails = list(Mail.objects.due(now).order_by("send_after")[:limit])
+    taken = [mail for mail in mails if _take(mail)]
+    if not taken:
+        return 0
+    with get_connection(settings.DELIVERY_BACKEND) as connection:
+        for mail in taken:
+            _send(mail, connection)
+    return len(taken)
+
+
+def _take(mail):
+    leased = Mail.objects.waiting().filter(pk=mail.pk, send_after=mail.send_after)
+    return leased.update(send_after=timezone.now() + LEASE, attempts=mail.attempts + 1) == 1
+
+
+def _send(mail, connection):
+    message = EmailMessage(
+        mail.subject,
+        mail.body,
+        mail.sender,
+        [mail.to],
+        connection=connection,
+        headers={"Message-ID": f"<koppel-{mail.pk}@{mail.sender.rpartition('@')[2].rstrip('>')}>"},
+    )
+    try:
+        message.send()
+    except Exception as error:
+        _put_off(mail, error)
+    else:
+        Mail.objects.filter(pk=mail.pk).update(sent_at=timezone.now(), last_error="")
+
+
+def _put_off(mail, error):
+    """Try again after a pause that doubles; after the last attempt keep the mail for support to see."""
+    attempts = mail.attempts + 1
+    now = timezone.now()
+    log.warning("mail %s not sent, attempt %s: %s", mail.pk, attempts, type(error).__name__)
+    values = {"last_error": f"{type(error).__name__}: {error}"[:500]}
+    if attempts >= MOST_ATTEMPTS:
+        values["given_up_at"] = now
+    else:
+        pause = min(timedelta(seconds=30) * 2**attempts, LONGEST_PAUSE)
+        values["send_after"] = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 (spreads load)
+    Mail.objects.filter(pk=mail.pk).update(**values)

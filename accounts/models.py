@@ -1,0 +1,323 @@
+"""Who people are and which organisations they may enter."""
+
+import hashlib
+import hmac
+import re
+import unicodedata
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Coalesce, Lower
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.roles import Permission, Role, allows
+
+
+class Plan(models.TextChoices):
+    INVOICE_PORTAL = "invoice_portal", _("Invoice Portal (free)")
+    BASIC = "basic", _("Basic")
+    PROFESSIONAL = "professional", _("Professional")
+    ENTERPRISE = "enterprise", _("Enterprise")
+
+
+class Environment(models.Model):
+    """A tenant: one company's workspace. Support gives the plan and the accountant right, and blocks."""
+
+    name = models.CharField(_("name"), max_length=100)
+    plan = models.CharField(_("plan"), max_length=20, choices=Plan, default=Plan.BASIC)
+    accountant_right = models.BooleanField(_("may send authorisation requests"), default=False)
+    blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def event_subject(self):
+        return "environment", self.pk, self.name
+
+
+def validate_name(value):
+    """Letters and marks of any script, with the spaces, hyphens, dots and apostrophes that names have (R56)."""
+    if any(unicodedata.category(character)[0] not in "LM" and character not in " '’.-" for character in value):
+        raise ValidationError(_("A name has no digits or special characters."))
+
+
+def validate_first_name(value):
+    validate_name(value)
+    if sum(c.isalpha() for c in value) < 2:
+        raise ValidationError(_("A first name has at least 2 letters."))
+
+
+def validate_last_name(value):
+    validate_name(value)
+    if not any(c.isalpha() for c in value):
+        raise ValidationError(_("A last name has at least 1 letter."))
+
+
+class UserQuerySet(models.QuerySet):
+    def administrators_of(self, environment):
+        return self.filter(environment=environment, role=Role.ADMINISTRATOR, is_active=True)
+
+    def search(self, text):
+        """Those in whose name or address every word of `text` occurs."""
+        found = self
+        for word in text.split():
+            found = found.filter(
+                models.Q(first_name__icontains=word)
+                | models.Q(last_name__icontains=word)
+                | models.Q(email__icontains=word)
+            )
+        return found
+
+    def in_status(self, status):
+        """Those whose `status`, other than removed, is this."""
+        return self.filter(removed_at__isnull=True, **STATUS_FILTERS[status])
+
+    def with_number_of_organisations(self):
+        """Add `number_of_organisations`: those of the own environment that the user may enter."""
+        own = Membership.objects.filter(user=models.OuterRef("pk")).filter(
+            organisation__environment=models.OuterRef("environment")
+        )
+        count = own.order_by().values("user").annotate(number=models.Count("pk")).values("number")
+        return self.annotate(number_of_organisations=Coalesce(models.Subquery(count), 0))
+
+
+class UserManager(BaseUserManager.from_queryset(UserQuerySet)):
+    def create_user(self, email, password=None, **values):
+        user = self.model(email=self.normalize_email(email).lower(), **values)
+        user.set_password(password)
+        user.full_clean(exclude=["password"], validate_unique=False)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email, password=None, **values):
+        values = {"first_name": "Support", "last_name": "Staff", **values}
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **values)
+
+    def get_by_natural_key(self, email):
+        return self.get(email__iexact=email)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person with an e-mail login; belongs to one environment, with one role there.
+
+    Support staff belong to none. Someone who was removed keeps the row, for the activity log's sake, but
+    neither environment nor address.
+    """
+
+    class Status(models.TextChoices):
+        INVITED = "invited", _("Invited")
+        ACTIVE = "active", _("Active")
+        BLOCKED = "blocked", _("Blocked")
+        REMOVED = "removed", _("Removed")
+
+    email = models.EmailField(_("e-mail"), max_length=254, unique=True)
+    first_name = models.CharField(_("first name"), max_length=100, blank=True, validators=[validate_first_name])
+    last_name = models.CharField(_("last name"), max_length=100, blank=True, validators=[validate_last_name])
+    environment = models.ForeignKey(
+        Environment, models.PROTECT, null=True, blank=True, related_name="users", verbose_name=_("environment")
+    )
+    role = models.CharField(_("role"), max_length=20, choices=Role, default=Role.BASIC)
+    language = models.CharField(_("language"), max_length=5, default="en")
+    is_staff = models.BooleanField(_("support staff"), default=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    joined_at = models.DateTimeField(null=True, blank=True, editable=False)
+    blocked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    session_epoch = models.PositiveIntegerField(default=0, editable=False)
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = []
+
+    class Meta:
+        indexes = [models.Index(fields=["environment", "last_name", "id"], name="user_by_name")]
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="one_login_per_address"),
+            models.CheckConstraint(
+                condition=models.Q(blocked_at__isnull=True, removed_at__isnull=True) | models.Q(is_active=False),
+                name="who_is_blocked_or_removed_is_not_active",
+            ),
+        ]
+
+    def __str__(self):
+        return self.get_full_name()
+
+    def get_full_name(self):
+        return f"{self.first_name} {self.last_name}".strip() or self.email
+
+    def get_session_auth_hash(self):
+        """Raising `session_epoch` ends every session of this person, wherever sessions are stored (R2)."""
+        return self._bound_to_epoch(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self):
+        return map(self._bound_to_epoch, super().get_session_auth_fallback_hash())
+
+    def _bound_to_epoch(self, session_hash):
+        return hmac.new(session_hash.encode(), str(self.session_epoch).encode(), hashlib.sha256).hexdigest()
+
+    @property
+    def status(self):
+        if self.removed_at:
+            return self.Status.REMOVED
+        if self.blocked_at:
+            return self.Status.BLOCKED
+        return self.Status.ACTIVE if self.joined_at else self.Status.INVITED
+
+    def get_absolute_url(self):
+        return reverse("accounts:user", kwargs={"pk": self.pk})
+
+    @property
+    def is_administrator(self):
+        return self.role == Role.ADMINISTRATOR
+
+    def may(self, permission: Permission) -> bool:
+        return self.is_active and self.environment_id is not None and allows(self.role, permission)
+
+    @property
+    def event_subject(self):
+        return "user", self.pk, self.get_full_name()
+
+
+STATUS_FILTERS = {
+    User.Status.INVITED: {"blocked_at__isnull": True, "joined_at__isnull": True},
+    User.Status.ACTIVE: {"blocked_at__isnull": True, "joined_at__isnull": False},
+    User.Status.BLOCKED: {"blocked_at__isnull": False},
+}
+
+
+class OrganisationQuerySet(models.QuerySet):
+    def reachable_by(self, user):
+        """The organisations that `user` may enter: a member, and of the same environment (R4)."""
+        return self.filter(memberships__user=user, environment=user.environment_id)
+
+    def by_name(self):
+        return self.order_by("name", "pk")
+
+    def search(self, text):
+        """By a part of the name, or by the whole organisation ID or registration number."""
+        return self.filter(
+            models.Q(name__icontains=text)
+            | models.Q(organisation_id__iexact=text)
+            | models.Q(registration_number=text)
+        )
+
+    def known_by(self, *, addresses, registration_number="", country=""):
+        """The organisations that these identifiers name, in the order of `addresses`, the number last."""
+        by_address = {
+            address.value: address.organisation
+            for address in ElectronicAddress.objects.filter(value__in=addresses).select_related("organisation")
+        }
+        found = [by_address[value] for value in addresses if value in by_address]
+        if registration_number:
+            found += self.filter(registration_number=registration_number, country=country)
+        return list(dict.fromkeys(found))
+
+
+class Country(models.TextChoices):
+    NETHERLANDS = "NL", _("Netherlands")
+    BELGIUM = "BE", _("Belgium")
+    NORWAY = "NO", _("Norway")
+    SWEDEN = "SE", _("Sweden")
+
+
+# How registration numbers look, and the scheme under which Peppol knows them.
+REGISTRATION = {
+    Country.NETHERLANDS: (re.compile(r"\d{8}"), "0106", _("A KvK number has 8 digits.")),
+    Country.BELGIUM: (re.compile(r"[01]\d{9}"), "0208", _("An enterprise number has 10 digits.")),
+    Country.NORWAY: (re.compile(r"\d{9}"), "0192", _("An organisation number has 9 digits.")),
+    Country.SWEDEN: (re.compile(r"\d{10}"), "0007", _("An organisation number has 10 digits.")),
+}
+
+
+class Organisation(models.Model):
+    """A legal entity whose books are kept. Its organisation ID (KPNL10017) is what software calls it by."""
+
+    environment = models.ForeignKey(Environment, models.PROTECT, related_name="organisations")
+    organisation_id = models.CharField(_("organisation ID"), max_length=20, unique=True, null=True, editable=False)
+    name = models.CharField(_("name"), max_length=150)
+    country = models.CharField(_("country"), max_length=2, choices=Country, default=Country.NETHERLANDS)
+    registration_number = models.CharField(_("registration number"), max_length=20)
+    sending = models.BooleanField(_("sends invoices"), default=True)
+    receiving = models.BooleanField(_("receives invoices"), default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = OrganisationQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["environment", "name"], name="organisation_by_name")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["country", "registration_number"],
+                name="one_organisation_per_registration_number",
+                violation_error_message=_(
+                    "This registration number is in use already. Ask a colleague to add you, or ask support."
+                ),
+            )
+        ]
+
+    def __str__(self):
+        return self.name
+
+    def clean(self):
+        pattern, _scheme, message = REGISTRATION[Country(self.country)]
+        if not pattern.fullmatch(self.registration_number or ""):
+            raise ValidationError({"registration_number": message})
+
+    def save(self, **kwargs):
+        super().save(**kwargs)
+        if not self.organisation_id:
+            self.organisation_id = f"KP{self.country}{10_000 + self.pk}"
+            super().save(update_fields=["organisation_id"])
+
+    def get_absolute_url(self):
+        return reverse("accounts:organisation", kwargs={"organisation": self.organisation_id})
+
+    @property
+    def event_subject(self):
+        return "organisation", self.organisation_id, self.name
+
+
+class ElectronicAddress(models.Model):
+    """Where invoices reach an organisation, as scheme and identifier: `0088:7300010000001`."""
+
+    organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="addresses")
+    value = models.CharField(
+        _("electronic address"),
+        max_length=60,
+        unique=True,
+        validators=[RegexValidator(r"\A\d{4}:[0-9A-Za-z.\-]{1,50}\Z", _("It looks like 0088:7300010000001."))],
+        error_messages={"unique": _("This electronic address belongs to an organisation already.")},
+    )
+
+    class Meta:
+        verbose_name_plural = _("electronic addresses")
+
+    def __str__(self):
+        return self.value
+
+
+class Membership(models.Model):
+    """A user's place in an organisation, and the accesses (API functions) that the user has there.
+
+    `accesses` is a list of API functions; None means all that the role brings.
+    """
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="memberships")
+    accesses = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "organisation"], name="a_person_is_a_member_once")]
+
+    def __str__(self):
+        return f"{self.user} – {self.organisation}"

@@ -1,0 +1,45 @@
+"""What the role of a person allows: the only table of people's rights (R1, R3)."""
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(TextChoices):
+    BASIC = "basic", _("Basic user")
+    ADVANCED = "advanced", _("Advanced user")
+    ADMINISTRATOR = "administrator", _("Administrator")
+
+
+class Permission(TextChoices):
+    """Named after what a person may do; the label completes the sentence "needed to …"."""
+
+    VIEW_ORGANISATION = "view_organisation", _("see an organisation")
+    MANAGE_KEYS = "manage_keys", _("create, change and end connections")
+    MANAGE_ORGANISATIONS = "manage_organisations", _("add and change organisations")
+    MANAGE_USERS = "manage_users", _("invite, change and remove users")
+    VIEW_ACTIVITY = "view_activity", _("read the activity log")
+
+
+_BASIC = frozenset({Permission.VIEW_ORGANISATION})
+_ADVANCED = _BASIC | {Permission.MANAGE_KEYS}
+_ADMINISTRATOR = _ADVANCED | {
+    Permission.MANAGE_ORGANISATIONS,
+    Permission.MANAGE_USERS,
+    Permission.VIEW_ACTIVITY,
+}
+
+GRANTS: dict[str, frozenset[Permission]] = {
+    Role.BASIC: _BASIC,
+    Role.ADVANCED: _ADVANCED,
+    Role.ADMINISTRATOR: _ADMINISTRATOR,
+}
+
+
+def allows(role: str, permission: Permission) -> bool:
+    """Say whether `role` grants `permission`; an unknown or empty role grants nothing."""
+    return permission in GRANTS.get(role, frozenset())
+
+
+def roles_that_allow(permission: Permission) -> list[Role]:
+    """List the roles that grant `permission`, the lowest first."""
+    return [role for role in Role if allows(role, permission)]

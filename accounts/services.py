@@ -1,0 +1,332 @@
+"""What people do with environments, organisations and each other.
+
+Every service is one transaction with its event and its mails; `by` is the acting user. A service that says
+no raises a `Refused` whose text is a sentence for that person.
+"""
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.core import signing
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.events.models import Action
+from accounts.events.services import record
+from accounts.mail.services import queue
+from accounts.models import REGISTRATION, ElectronicAddress, Environment, Membership, Organisation, User
+from accounts.roles import Role
+
+INVITATION_SECONDS = 14 * 24 * 3600
+_INVITATION_SALT = "accounts.invitation"
+
+
+class Refused(Exception):
+    """A service says no; the text says why, and what to do, to the person who asked."""
+
+
+class LastAdministrator(Refused):
+    def __init__(self):
+        super().__init__(
+            _("This is the last administrator. Make somebody else administrator first, then try again.")
+        )
+
+
+class AddressInUse(Refused):
+    def __init__(self, email):
+        super().__init__(_("%(email)s has a login already and cannot be invited.") % {"email": email})
+
+
+class RegistrationNumberInUse(Refused):
+    def __init__(self):
+        super().__init__(
+            _("This registration number is in use already. Ask a colleague to add you, or ask support.")
+        )
+
+
+class RemovedMeanwhile(Refused):
+    def __init__(self):
+        super().__init__(_("This user has been removed in the meantime."))
+
+
+class InvitationDead(Refused):
+    def __init__(self):
+        super().__init__(
+            _("This invitation has expired, was replaced by a newer one, or has been used. Ask for a new one.")
+        )
+
+
+@transaction.atomic
+def sign_up(*, user, environment_name) -> User:
+    """Save `user`, new and unsaved, as administrator of a new environment of that name (R1)."""
+    user.environment = Environment.objects.create(name=environment_name)
+    user.role = Role.ADMINISTRATOR
+    user.joined_at = timezone.now()
+    user.save()
+    record(Action.ENVIRONMENT_CREATED, by=user, subject=user.environment, environment=user.environment)
+    return user
+
+
+@transaction.atomic
+def invite(*, environment, email, role, organisations, by) -> User:
+    """Invite `email` as a user with `role` and memberships; the mail carries a link for 14 days.
+
+    Raises AddressInUse when the address has a login, here or elsewhere.
+    """
+    email = email.lower()
+    if User.objects.filter(email__iexact=email).exists() or EmailAddress.objects.filter(email__iexact=email).exists():
+        raise AddressInUse(email)
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(email, environment=environment, role=role, language=by.language)
+    except IntegrityError:  # somebody else was quicker
+        raise AddressInUse(email) from None
+    _set_memberships(user, organisations, by)
+    record(Action.USER_INVITED, by=by, subject=user, environment=environment, role=role)
+    _mail_invitation(user, by)
+    return user
+
+
+@transaction.atomic
+def resend_invitation(*, user, by) -> None:
+    """Send a fresh link; the earlier one is dead. Refuses, by InvitationDead, who has joined already."""
+    user = _locked(user)
+    if user.status != User.Status.INVITED:
+        raise InvitationDead
+    user.session_epoch += 1
+    user.save(update_fields=["session_epoch"])
+    record(Action.USER_INVITED, by=by, subject=user, environment=user.environment, again=True)
+    _mail_invitation(user, by)
+
+
+def invited_user(token) -> User:
+    """Answer whom the token of an invitation link invites; raises InvitationDead."""
+    try:
+        claim = signing.loads(token, salt=_INVITATION_SALT, max_age=INVITATION_SECONDS)
+    except signing.BadSignature:
+        raise InvitationDead from None
+    user = User.objects.select_related("environment").filter(pk=claim["user"], is_active=True).first()
+    if user is None or user.status != User.Status.INVITED or user.session_epoch != claim["epoch"]:
+        raise InvitationDead
+    return user
+
+
+@transaction.atomic
+def accept_invitation(*, token, first_name, last_name, password, language) -> User:
+    """Turn an invitation into a login with a verified address; raises InvitationDead."""
+    user = _locked(invited_user(token))
+    invited_user(token)  # again, now that nobody else can be using it
+    user.first_name, user.last_name, user.language = first_name, last_name, language
+    user.set_password(password)
+    user.save()
+    EmailAddress.objects.update_or_create(
+        user=user, email=user.email, defaults={"verified": True, "primary": True}
+    )
+    join(user=user)
+    return user
+
+
+@transaction.atomic
+def join(*, user) -> None:
+    """Note that an invited person has come in; does nothing for everybody else."""
+    if User.objects.filter(pk=user.pk, joined_at__isnull=True).update(joined_at=timezone.now()) and user.environment:
+        record(Action.USER_JOINED, by=user, subject=user, environment=user.environment)
+
+
+@transaction.atomic
+def change_role(*, user, role, by) -> None:
+    """Give `user` another role and end the user's sessions, so that it holds from the next login (R2).
+
+    Somebody who is only invited has no session, and keeps the link. Raises LastAdministrator (R1).
+    """
+    user = _locked(user)
+    if role == user.role:
+        return
+    _keep_an_administrator(user)
+    before, user.role = user.role, role
+    user.session_epoch += 1 if user.joined_at else 0
+    user.save(update_fields=["role", "session_epoch"])
+    record(
+        Action.USER_ROLE_CHANGED,
+        by=by,
+        subject=user,
+        environment=user.environment,
+        **{"from": before, "to": role},
+    )
+    if user.joined_at:
+        queue("role_changed", to=user.email, language=user.language, user=user, by=by)
+
+
+@transaction.atomic
+def block(*, user, by) -> None:
+    """Keep `user` out, at once and until unblocked; the keys this user owns stop (R7). Raises LastAdministrator."""
+    user = _locked(user)
+    if user.blocked_at:
+        return
+    _keep_an_administrator(user)
+    user.is_active, user.blocked_at = False, timezone.now()
+    user.session_epoch += 1
+    user.save(update_fields=["is_active", "blocked_at", "session_epoch"])
+    record(Action.USER_BLOCKED, by=by, subject=user, environment=user.environment)
+    queue("user_blocked", to=user.email, language=user.language, user=user, by=by)
+
+
+@transaction.atomic
+def unblock(*, user, by) -> None:
+    """Let a blocked user in again."""
+    user = _locked(user)
+    if not user.blocked_at:
+        return
+    user.is_active, user.blocked_at = True, None
+    user.save(update_fields=["is_active", "blocked_at"])
+    record(Action.USER_UNBLOCKED, by=by, subject=user, environment=user.environment)
+
+
+@transaction.atomic
+def remove(*, user, by) -> None:
+    """End the place of `user` in the environment: logins, memberships and address go, the name stays in the log.
+
+    The keys this user owns stop at once (R7). Raises LastAdministrator.
+    """
+    user = _locked(user)
+    environment, email = user.environment, user.email
+    _keep_an_administrator(user)
+    record(Action.USER_REMOVED, by=by, subject=user, environment=environment)
+    queue("user_removed", to=email, language=user.language, user=user, environment=environment, by=by)
+    user.memberships.all().delete()
+    EmailAddress.objects.filter(user=user).delete()
+    Authenticator.objects.filter(user=user).delete()
+    user.is_active, user.environment, user.role = False, None, Role.BASIC
+    user.removed_at, user.blocked_at = timezone.now(), None
+    user.email = f"removed-{user.pk}@removed.invalid"
+    user.session_epoch += 1
+    user.set_unusable_password()
+    user.save()
+
+
+@transaction.atomic
+def set_organisations(*, user, organisations, by) -> None:
+    """Make `user` a member of exactly these organisations of the user's environment."""
+    user = _locked(user)
+    before = set(_own_memberships(user).values_list("organisation__organisation_id", flat=True))
+    _set_memberships(user, organisations, by)
+    after = {organisation.organisation_id for organisation in organisations}
+    if before != after:
+        record(
+            Action.USER_ORGANISATIONS_CHANGED,
+            by=by,
+            subject=user,
+            environment=user.environment,
+            added=sorted(after - before),
+            removed=sorted(before - after),
+        )
+
+
+@transaction.atomic
+def change_profile(*, user, **values) -> None:
+    """Store the person's own names or language (R56, R57)."""
+    changed = [name for name, value in values.items() if getattr(user, name) != value]
+    if not changed:
+        return
+    for name in changed:
+        setattr(user, name, values[name])
+    user.save(update_fields=changed)
+    if user.environment:
+        record(
+            Action.PROFILE_CHANGED, by=user, subject=user, environment=user.environment, changed=sorted(changed)
+        )
+
+
+@transaction.atomic
+def note_login_change(*, user, method) -> None:
+    """Record that the person changed a login method; `method` is allauth's name for what changed."""
+    if user.environment:
+        record(Action.LOGIN_CHANGED, by=user, subject=user, environment=user.environment, method=method)
+
+
+@transaction.atomic
+def add_organisation(*, organisation, by) -> Organisation:
+    """Save `organisation`, new and unsaved, with the address its registration number gives it; `by` is its member.
+
+    Raises RegistrationNumberInUse.
+    """
+    organisation.environment = by.environment
+    try:
+        with transaction.atomic():
+            organisation.save()
+    except IntegrityError:
+        raise RegistrationNumberInUse from None
+    _pattern, scheme, _message = REGISTRATION[organisation.country]
+    ElectronicAddress.objects.get_or_create(
+        value=f"{scheme}:{organisation.registration_number}", defaults={"organisation": organisation}
+    )
+    Membership.objects.create(user=by, organisation=organisation, created_by=by)
+    record(
+        Action.ORGANISATION_ADDED,
+        by=by,
+        subject=organisation,
+        environment=organisation.environment,
+        organisation=organisation,
+    )
+    return organisation
+
+
+@transaction.atomic
+def change_organisation(*, organisation, by, changed) -> None:
+    """Store what a form changed on `organisation`; `changed` names the fields."""
+    if not changed:
+        return
+    organisation.save(update_fields=changed)
+    record(
+        Action.ORGANISATION_CHANGED,
+        by=by,
+        subject=organisation,
+        environment=organisation.environment,
+        organisation=organisation,
+        changed={name: getattr(organisation, name) for name in changed},
+    )
+
+
+def _locked(user) -> User:
+    """The row of `user`, nobody else's to change now; its environment is locked first, so that two
+    administrators who lower each other take turns."""
+    Environment.objects.select_for_update().filter(pk=user.environment_id).first()
+    user = User.objects.select_for_update(of=["self"]).select_related("environment").get(pk=user.pk)
+    if user.removed_at:
+        raise RemovedMeanwhile
+    return user
+
+
+def _keep_an_administrator(user):
+    if user.is_administrator and user.is_active:
+        others = User.objects.administrators_of(user.environment).exclude(pk=user.pk)
+        if not others.filter(joined_at__isnull=False).exists():
+            raise LastAdministrator
+
+
+def _own_memberships(user):
+    return user.memberships.filter(organisation__environment=user.environment)
+
+
+def _set_memberships(user, organisations, by):
+    _own_memberships(user).exclude(organisation__in=organisations).delete()
+    Membership.objects.bulk_create(
+        [Membership(user=user, organisation=organisation, created_by=by) for organisation in organisations],
+        ignore_conflicts=True,
+    )
+
+
+def _mail_invitation(user, by):
+    token = signing.dumps({"user": user.pk, "epoch": user.session_epoch}, salt=_INVITATION_SALT)
+    path = reverse("accounts:invitation", kwargs={"token": token})
+    queue(
+        "invitation",
+        to=user.email,
+        language=user.language,
+        user=user,
+        by=by,
+        environment=user.environment,
+        url=settings.PORTAL_BASE_URL + path,
+    )

@@ -1,0 +1,24 @@
+from django.urls import path
+
+from accounts.views import activity, environment, invitations, profile, users
+
+app_name = "accounts"
+
+urlpatterns = [
+    path("users/", users.users, name="users"),
+    path("users/invite/", users.invite, name="invite"),
+    path("users/<int:pk>/", users.user, name="user"),
+    path("users/<int:pk>/role/", users.role, name="user-role"),
+    path("users/<int:pk>/organisations/", users.organisations, name="user-organisations"),
+    path("users/<int:pk>/block/", users.block, name="user-block"),
+    path("users/<int:pk>/unblock/", users.unblock, name="user-unblock"),
+    path("users/<int:pk>/resend/", users.resend, name="user-resend"),
+    path("users/<int:pk>/remove/", users.remove, name="user-remove"),
+    path("invitations/<str:token>/", invitations.invitation, name="invitation"),
+    path("profile/", profile.profile, name="profile"),
+    path("environment/", environment.environment, name="environment"),
+    path("organisations/add/", environment.add_organisation, name="add-organisation"),
+    path("organisations/<str:organisation>/", environment.organisation, name="organisation"),
+    path("organisations/<str:organisation>/change/", environment.change_organisation, name="change-organisation"),
+    path("activity/", activity.activity, name="activity"),
+]

@@ -1,0 +1,59 @@
+"""What people change about themselves."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib import messages
+from django.shortcuts import redirect, render
+from django.utils import translation
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import services
+from accounts.access import personal_page, public_page
+from accounts.forms import NamesForm
+
+
+@personal_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request):
+    user = request.user
+    if request.method != "POST":
+        form = NamesForm(initial={"first_name": user.first_name, "last_name": user.last_name})
+        return render(request, "accounts/profile.html", {"form": form})
+    form = NamesForm(request.POST)
+    if not form.is_valid():
+        return render(request, "accounts/profile.html", {"form": form}, status=422)
+    services.change_profile(user=user, **form.cleaned_data)
+    messages.success(request, _("Your profile has been successfully updated."))
+    return redirect("accounts:profile")
+
+
+@public_page
+@require_POST
+def set_language(request):
+    """Remember the language, in the browser and, for who is signed in, with the person (R57)."""
+    response = redirect(_safe_next(request))
+    language = request.POST.get("language")
+    if language not in dict(settings.LANGUAGES):
+        return response
+    if request.user.is_authenticated:
+        services.change_profile(user=request.user, language=language)
+        with translation.override(language):
+            messages.success(request, _("Your profile has been successfully updated."))
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=timedelta(days=365),
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _safe_next(request):
+    asked = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
+    return asked if safe else "/"

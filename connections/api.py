@@ -1,0 +1,246 @@
+"""The gate of the HTTP API: header → keys → state → organisation → scope → input (R43).
+
+    @function("SendDocument", router)
+    def send_document(request, organisation: str): ...
+
+Method, path and scope come from the table of API functions. A view finds who calls in `request.auth`.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+
+from allauth.account.adapter import get_adapter
+from django.core.exceptions import PermissionDenied
+from django.views.decorators.debug import sensitive_variables
+from ninja import NinjaAPI, Router, Schema
+from ninja.errors import ValidationError
+from ninja.security.http import HttpAuthBase
+
+from accounts.models import Organisation
+from connections import errors, keys
+from connections.calls import CALLS
+from connections.errors import ApiError
+from connections.functions import FUNCTIONS, ApiFunction, in_order
+from connections.models import Connection, KeySet
+from connections.rights import Rights
+
+# Compared with when no such App Key exists, so that an unknown key costs the same HMAC as a wrong Secret.
+_NOBODY = {"stored": "0" * 64, "pepper": b"0" * 32, "app_key": "", "connection": "", "version": 0}
+
+
+@dataclass(frozen=True)
+class Call:
+    """An admitted call: whose keys, for which connection, with which rights."""
+
+    key_set: KeySet
+    connection: Connection
+    rights: Rights
+
+    @property
+    def organisation(self) -> Organisation:
+        return self.connection.organisation
+
+    def still_open(self) -> None:
+        """Lock the key set inside the transaction of a write: nothing commits after its revocation did.
+
+        Raises ApiError when it was retired since the call was admitted, by a slow upload for instance.
+        """
+        live = KeySet.objects.select_for_update(no_key=True).live().filter(pk=self.key_set.pk)
+        if not live.exists():
+            raise ApiError(errors.INVALID_KEYS, reason="superseded")
+
+
+class AppKeyAndSecret(HttpAuthBase):
+    """Lets a call in, or ends it with the first check of R43 that fails; counts it either way (R20)."""
+
+    openapi_scheme = "basic"
+
+    def __init__(self, function: ApiFunction | None):
+        super().__init__()
+        self.function = function
+
+    def __call__(self, request) -> Call:
+        key_set = _key_set_of(request)
+        try:
+            call = self._admit(request, key_set)
+        except ApiError as refusal:
+            self._count(request, key_set, refusal.error.code)
+            raise
+        self._count(request, key_set, "")
+        return call
+
+    def _admit(self, request, key_set):
+        if key_set.retired_at:
+            raise ApiError(
+                errors.INVALID_KEYS, reason=key_set.retired_because, since=key_set.retired_at.isoformat()
+            )
+        connection = key_set.connection
+        if connection.organisation.environment.blocked_at:
+            raise ApiError(errors.ENVIRONMENT_BLOCKED)
+        if not connection.owner_stands:
+            raise ApiError(errors.CONNECTION_SUSPENDED)
+        call = Call(key_set, connection, connection.rights)
+        asked = request.resolver_match.kwargs.get("organisation")
+        if asked is not None and asked != connection.organisation.organisation_id:
+            raise ApiError(errors.ORGANISATION_NOT_COVERED)
+        if self.function:
+            _check_scope(self.function, call.rights)
+        return call
+
+    def _count(self, request, key_set, code):
+        CALLS.note(
+            key_set.pk,
+            function=self.function.name if self.function else "",
+            code=code,
+            request_id=request.id,
+            network=_network_of(request),
+        )
+
+
+@sensitive_variables()
+def _key_set_of(request) -> KeySet:
+    """The key set whose Secret the caller proved to have; for everything else one and the same answer."""
+    pair = keys.read_basic(request.headers.get("Authorization", ""))
+    if pair is None:
+        raise ApiError(errors.INVALID_KEYS)
+    key_set = KeySet.objects.for_call(pair.app_key)
+    if key_set is None:
+        keys.matches(pair.secret.reveal(), **_NOBODY)
+        raise ApiError(errors.INVALID_KEYS)
+    if not key_set.opens_with(pair.secret):
+        raise ApiError(errors.INVALID_KEYS)
+    key_set.connection.owner_is_member = key_set.owner_is_member
+    key_set.connection.owner_accesses = key_set.owner_accesses
+    return key_set
+
+
+def _check_scope(function, rights):
+    mark = rights.mark(function.name)
+    if not mark.allowed:
+        raise ApiError(errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=mark.missing)
+
+
+def _network_of(request) -> str:
+    """The caller's network, not its address: /24 for IPv4, /48 for IPv6."""
+    try:
+        address = ipaddress.ip_address(get_adapter().get_client_ip(request))
+    except (PermissionDenied, ValueError):
+        return ""
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
+
+
+# The API itself
+
+api = NinjaAPI(
+    title="Koppel API",
+    version="1",
+    description="Send and fetch e-invoices with the App Key and Secret of a connection.",
+    urls_namespace="api",
+    docs_url=None,
+)
+router = Router()
+
+
+def function(name: str, router: Router, *, path: str = "", method: str = "", document=None, **options):
+    """Register a view as the call of the API function `name`, behind the gate of that function.
+
+    `path` is appended to the path of the table, `method` replaces its method: for a second call of the same
+    function. `document` is what the OpenAPI operation says beside what is known from the view; `options` go
+    to django-ninja.
+    """
+    entry = FUNCTIONS[name]
+
+    def decorator(view):
+        register = router.api_operation(
+            [method or entry.method],
+            entry.path + path,
+            auth=AppKeyAndSecret(entry),
+            operation_id=name + "".join(part.title() for part in path.split("/")),
+            tags=[entry.scope],
+            openapi_extra=_documented(entry) | (document or {}),
+            **options,
+        )
+        return register(view)
+
+    return decorator
+
+
+class Problem(Schema):
+    """Every error has this form; some have further fields."""
+
+    code: str
+    message: str
+    request_id: str
+    help: str
+
+
+def _documented(entry: ApiFunction | None) -> dict:
+    """The refusals that the gate itself can give, for the OpenAPI document."""
+    statuses = {401: "Wrong, unknown, malformed or retired keys"}
+    if entry:
+        statuses[403] = f"Scope {entry.scope} is missing, or the state or organisation does not allow the call"
+    form = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"responses": {status: {"description": text, "content": form} for status, text in statuses.items()}}
+
+
+@api.exception_handler(ApiError)
+def _refused(request, refusal):
+    return errors.answer(request, refusal.error, **refusal.extra)
+
+
+@api.exception_handler(ValidationError)
+def _wrong_input(request, wrong):
+    details = [{"field": ".".join(map(str, e["loc"][1:])), "message": e["msg"]} for e in wrong.errors]
+    return errors.answer(request, errors.WRONG_INPUT, details=details)
+
+
+class OrganisationOut(Schema):
+    id: str
+    name: str
+    registration_number: str
+    country: str
+    addresses: list[str]
+    sending: bool
+    receiving: bool
+
+    @staticmethod
+    def resolve_id(organisation):
+        return organisation.organisation_id
+
+    @staticmethod
+    def resolve_addresses(organisation):
+        return [address.value for address in organisation.addresses.all()]
+
+
+class FunctionOut(Schema):
+    function: str
+    scope: str
+
+
+class MeOut(Schema):
+    app: str
+    connection: str
+    app_key: str
+    organisations: list[OrganisationOut]
+    functions: list[FunctionOut]
+
+
+@router.get("/me", auth=AppKeyAndSecret(None), response=MeOut, operation_id="me", openapi_extra=_documented(None))
+def me(request):
+    """Test the keys: who they are, what they open. Answers whatever the scopes are (R24)."""
+    call = request.auth
+    return {
+        "app": call.connection.app.name,
+        "connection": call.connection.name,
+        "app_key": call.key_set.app_key,
+        "organisations": [call.organisation],
+        "functions": [
+            {"function": entry.name, "scope": entry.scope} for entry in in_order(call.rights.effective())
+        ],
+    }
+
+
+@function("GetAccountParties", router, response=list[OrganisationOut])
+def account_parties(request):
+    """The organisations that these keys may be used for."""
+    return [request.auth.organisation]

@@ -1,0 +1,149 @@
+"""The error codes of the API and how an error looks (R44, R47). The API docs are made from this table.
+
+A code is ERR, three letters of the module, a series (100 notice, 200 functional, 300 permission, 400 data,
+600 authentication, 800 system) and four digits. Messages are English: software and its makers read them.
+"""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import JsonResponse
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    code: str
+    status: int
+    message: str
+    mend: str  # what the maker of the software does about it
+
+
+ERRORS: dict[str, ErrorCode] = {}
+
+
+def _error(code, status, message, mend):
+    error = ERRORS[code] = ErrorCode(code, status, message, mend)
+    return error
+
+
+INVALID_KEYS = _error(
+    "ERRIAU6000007",
+    401,
+    "Invalid consumer key or no such app available in registry",
+    "Send App Key and Secret by HTTP Basic, both as the portal showed them. An answer that has a reason tells "
+    "that these keys were right once: `superseded` asks for the new set, `revoked` for a new connection.",
+)
+ENVIRONMENT_BLOCKED = _error(
+    "ERRPRO1000004",
+    403,
+    "The environment is blocked at the moment because of improper use of the service",
+    "Ask the organisation to contact support.",
+)
+CONNECTION_SUSPENDED = _error(
+    "ERRIAU3000001",
+    403,
+    "The connection is suspended: its owner may not manage connections of this organisation at the moment",
+    "Ask an administrator of the organisation; the connection page tells whose rights are missing.",
+)
+ORGANISATION_NOT_COVERED = _error(
+    "ERRGRP3000006",
+    403,
+    "You do not have permission to send document via the specified group",
+    "Name an organisation that GET /api/v1/me lists.",
+)
+SCOPE_MISSING = _error(
+    "ERRCDO4000011",
+    403,
+    "SecurityToken scope in request is not available for this key",
+    "`scope` and `function` name what is missing, `reason` where: in the app, the key, or its owner's accesses. "
+    "It is added on the page of the app or of the connection; the keys stay the same.",
+)
+NOT_FOUND = _error("ERRAPI4000404", 404, "There is nothing at this address", "Compare the address with the docs.")
+NO_SUCH_INVOICE = _error(
+    "ERRDMN4000404", 404, "This organisation has no such invoice", "Use an id that a list gave for this organisation."
+)
+METHOD_NOT_ALLOWED = _error(
+    "ERRAPI4000405", 405, "This address has no such method", "Compare the method with the docs."
+)
+TOO_LARGE = _error(
+    "ERRAPI4000413",
+    413,
+    "The document is larger than 10 MB",
+    "Leave large attachments out of the invoice.",
+)
+WRONG_INPUT = _error("ERRAPI4000422", 422, "The input cannot be used", "`details` says what is wrong, field by field.")
+NOT_XML = _error("ERRXSL4000001", 422, "The document is not well-formed XML", "`details` says where reading stopped.")
+DOCTYPE_REFUSED = _error(
+    "ERRXSL4000002", 422, "The document has a DOCTYPE, which invoices may not have", "Leave the DOCTYPE out."
+)
+NOT_UBL = _error(
+    "ERRXSL4000003",
+    422,
+    "The document is not a UBL 2.1 Invoice or CreditNote",
+    "Use the root element and namespace of UBL 2.1 (Peppol BIS Billing 3).",
+)
+ELEMENT_MISSING = _error(
+    "ERRXSL4000004", 422, "An element that every invoice has is missing or cannot be read", "`details` names it."
+)
+WRONG_SENDER = _error(
+    "ERRSND4000002",
+    422,
+    "The supplier in the document is not the organisation in the address",
+    "The supplier's electronic address or registration number must be one of the organisation's own.",
+)
+SENDING_OFF = _error(
+    "ERRSND3000001",
+    403,
+    "Sending is switched off for this organisation",
+    "An administrator switches it on, on the page of the organisation.",
+)
+RECEIVER_UNKNOWN = _error(
+    "ERRSND4000001",
+    422,
+    "The receiver cannot be reached: no organisation has this electronic address or registration number",
+    "Check the customer's address with the customer. The invoice is kept in the outbox as Delivery failed.",
+)
+IDEMPOTENCY_KEY_REUSED = _error(
+    "ERRSND2000001",
+    422,
+    "This Idempotency-Key was used for another document",
+    "Use a new key for every new document, and the same key only to repeat the same one.",
+)
+BROKEN = _error(
+    "ERRAPI8000500", 500, "Something broke on our side", "Try again; then tell support the request_id."
+)
+
+_BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED, 413: TOO_LARGE, 500: BROKEN}
+
+
+class ApiError(Exception):
+    """Ends a call with `error`; `extra` goes into the body beside code, message and request_id."""
+
+    def __init__(self, error: ErrorCode, **extra):
+        super().__init__(error.code)
+        self.error = error
+        self.extra = extra
+
+
+def answer(request, error: ErrorCode, **extra) -> JsonResponse:
+    """The one form of every error of the API."""
+    body = {
+        "code": error.code,
+        "message": error.message,
+        **extra,
+        "request_id": request.id,
+        "help": f"{settings.PORTAL_BASE_URL}/api/docs/#{error.code}",
+    }
+    headers = {"WWW-Authenticate": 'Basic realm="Koppel", charset="UTF-8"'} if error.status == 401 else {}
+    return JsonResponse(body, status=error.status, headers=headers)
+
+
+def in_our_form(request, response):
+    """Give the errors that Django and django-ninja make by themselves (404, 405, 500) the form of ours."""
+    if response.status_code < 400 or response.headers.get("Content-Type", "").startswith("application/json"):
+        return response
+    ours = answer(request, _BY_STATUS.get(response.status_code, WRONG_INPUT))
+    ours.status_code = response.status_code
+    if "Allow" in response.headers:
+        ours.headers["Allow"] = response.headers["Allow"]
+    return ours

@@ -1,0 +1,114 @@
+"""The API functions: what software may ask of the API, the scope that opens each, and its call.
+
+The table is the only one: rights, pages, the API's addresses and its documentation are made from it.
+"""
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class ApiFunction:
+    name: str
+    scope: str
+    method: str
+    path: str  # below /api/v1
+    label: Promise  # completes the sentence "The software may …"
+    answers: bool = True  # False: in the catalogue, so that apps can ask for it, but its call comes later
+
+    @property
+    def names_organisation(self) -> bool:
+        """Whether the path names the organisation whose books the call is about."""
+        return self.path.startswith("/{organisation}")
+
+
+FUNCTIONS: dict[str, ApiFunction] = {
+    function.name: function
+    for function in (
+        ApiFunction(
+            "GetAccountParties", "GET_PROFILE", "GET", "/organisations", _("see which organisations the keys are for")
+        ),
+        ApiFunction("GetParties", "SEARCH_COMPANY", "GET", "/parties", _("search organisations"), answers=False),
+        ApiFunction(
+            "GetParty", "ENQUIRE_COMPANY", "GET", "/parties/{party}", _("look up one organisation"), answers=False
+        ),
+        ApiFunction("SendDocument", "SEND_DOC", "POST", "/{organisation}/outbox", _("send invoices")),
+        ApiFunction(
+            "GetOutboxDocuments", "RETRIEVE_OUTBOX_DOCS", "GET", "/{organisation}/outbox", _("list sent invoices")
+        ),
+        ApiFunction(
+            "GetOutboxDocument",
+            "RETRIEVE_OUTBOX_DOC",
+            "GET",
+            "/{organisation}/outbox/{id}",
+            _("fetch a sent invoice"),
+            answers=False,
+        ),
+        ApiFunction(
+            "GetOutboxDocumentStatus",
+            "GET_OUTBOX_DOC_STATUS",
+            "GET",
+            "/{organisation}/outbox/{id}/status",
+            _("see the status of a sent invoice"),
+            answers=False,
+        ),
+        ApiFunction(
+            "GetInboxDocuments", "RETRIEVE_INBOX_DOCS", "GET", "/{organisation}/inbox", _("list received invoices")
+        ),
+        ApiFunction(
+            "GetInboxDocument",
+            "RETRIEVE_INBOX_DOC",
+            "GET",
+            "/{organisation}/inbox/{id}",
+            _("fetch a received invoice and confirm that it has it"),
+        ),
+        ApiFunction(
+            "GetInboxDocumentStatus",
+            "GET_INBOX_DOC_STATUS",
+            "GET",
+            "/{organisation}/inbox/{id}/status",
+            _("see the status of a received invoice"),
+            answers=False,
+        ),
+        ApiFunction(
+            "SetInboxDocumentStatus",
+            "SET_INBOX_DOC_STATUS",
+            "PUT",
+            "/{organisation}/inbox/{id}/status",
+            _("set the status of a received invoice"),
+            answers=False,
+        ),
+        ApiFunction(
+            "GetIntegrationRequests",
+            "GET_PROFILE",
+            "GET",
+            "/{organisation}/integration-requests",
+            _("list authorisation requests"),
+            answers=False,
+        ),
+        ApiFunction(
+            "RequestAppIntegration",
+            "APP_INTEGRATION",
+            "POST",
+            "/{organisation}/integration-requests",
+            _("ask clients for access"),
+            answers=False,
+        ),
+        ApiFunction(
+            "RequestAppIntegrationCredentials",
+            "APP_INTEGRATION",
+            "POST",
+            "/{organisation}/integration-requests/{id}/credentials",
+            _("collect the keys of a client who accepted"),
+            answers=False,
+        ),
+    )
+}
+
+
+def in_order(names) -> list[ApiFunction]:
+    """The functions of these names in the order of the catalogue; names that it does not know are left out."""
+    names = set(names)
+    return [function for name, function in FUNCTIONS.items() if name in names]

@@ -1,0 +1,289 @@
+"""What people do with apps, connections and keys.
+
+Every service is one transaction with its event and its mails; `by` is the acting user. A service that says
+no raises a `Refused` whose text is a sentence for that person.
+"""
+
+import hashlib
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.events.models import Action
+from accounts.events.services import record
+from accounts.mail.services import queue
+from accounts.models import Membership, Organisation, User
+from accounts.roles import Permission
+from accounts.services import Refused
+from connections import keys, rights
+from connections.models import Access, App, AppLogo, Connection, KeySet
+
+
+class AlreadyCreated(Refused):
+    """These keys were made by an earlier click on the same form; `key_set` is what it made, or None."""
+
+    def __init__(self, key_set=None):
+        self.key_set = key_set
+        super().__init__(_("These keys have been created already. Their Secret cannot be shown again."))
+
+
+class AlreadyConnected(Refused):
+    """The organisation has a live connection with this package and administration (R22)."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        super().__init__(
+            _("%(organisation)s is connected to %(app)s already. Create new keys for that connection instead.")
+            % {"organisation": connection.organisation.name, "app": connection.app.name}
+        )
+
+
+class NameTaken(Refused):
+    def __init__(self, name):
+        super().__init__(_("You have an Own App called %(name)s already.") % {"name": name})
+
+
+class Ended(Refused):
+    def __init__(self):
+        super().__init__(_("This connection is revoked and never comes back. Create a new connection."))
+
+
+class OwnerGone(Refused):
+    def __init__(self, owner):
+        super().__init__(
+            _(
+                "The owner of this connection, %(owner)s, may not manage connections here any more. "
+                "Revoke it and create a new connection, which will be yours."
+            )
+            % {"owner": owner.get_full_name()}
+        )
+
+
+class NotRevoked(Refused):
+    def __init__(self):
+        super().__init__(_("Only a revoked connection can be deleted. Revoke it first."))
+
+
+@transaction.atomic
+def create_own_app(*, environment, name, functions, logo=None, by) -> App:
+    """Make an Own App, private to `environment` (R11). `logo` is PNG bytes that we encoded. Raises NameTaken."""
+    app = _saved_app(App(environment=environment, name=name, functions=functions))
+    _store_logo(app, logo)
+    record(Action.OWN_APP_CREATED, by=by, subject=app, environment=environment, functions=functions)
+    return app
+
+
+@transaction.atomic
+def change_own_app(*, app, name, functions, logo=None, by) -> None:
+    """Change name, permissions and, when given, logo; acts on the app's keys with their next call (R11).
+
+    Raises NameTaken.
+    """
+    app = App.objects.select_for_update().get(pk=app.pk)
+    before = app.functions
+    app.name, app.functions = name, functions
+    _saved_app(app)
+    _store_logo(app, logo)
+    record(
+        Action.OWN_APP_CHANGED,
+        by=by,
+        subject=app,
+        environment=app.environment,
+        added=[f for f in functions if f not in before],
+        removed=[f for f in before if f not in functions],
+    )
+
+
+@sensitive_variables("pair")
+@transaction.atomic
+def create_connection(
+    *, organisation, app, name, access, functions=(), administration="", by, op_id
+) -> tuple[Connection, keys.KeyPair]:
+    """Join `organisation` to `app` and make its first keys; `by` becomes the owner (R13).
+
+    `access` is one of Access; `functions` is read for Access.CHOSEN only. Nothing is given that the app does
+    not ask or `by` lacks (R6). `op_id` names the form: the same form makes keys once (R14).
+    Raises AlreadyCreated, and AlreadyConnected for a second one with the same package and administration.
+    """
+    Organisation.objects.select_for_update().get(pk=organisation.pk)
+    _refuse_second_click(op_id, organisation)
+    connections = Connection.objects.filter(organisation=organisation)
+    live = connections.live().filter(app=app, administration=administration).select_related("app", "organisation")
+    if live.exists():
+        raise AlreadyConnected(live.get())
+    connection = Connection.objects.create(
+        organisation=organisation,
+        number=(connections.aggregate(last=Max("number"))["last"] or 0) + 1,
+        app=app,
+        name=name,
+        administration=administration,
+        access=access,
+        functions=_functions_given(access, functions, app, organisation, by),
+        owner=by,
+        created_by=by,
+    )
+    pair = _new_key_set(connection, by, op_id)
+    _record(Action.CONNECTION_CREATED, connection, by, app_key=pair.app_key, access=access)
+    _mail("connection_created", connection, by)
+    return connection, pair
+
+
+@sensitive_variables("pair")
+@transaction.atomic
+def create_new_keys(*, connection, by, op_id) -> keys.KeyPair:
+    """Make a new App Key and Secret; the old set is invalid in the same instant (R16).
+
+    `op_id` names the form: the same form makes keys once. Raises AlreadyCreated, Ended, OwnerGone.
+    """
+    connection = _locked(connection)
+    _refuse_second_click(op_id, connection.organisation)
+    if not connection.owner_stands:
+        raise OwnerGone(connection.owner)
+    connection.key_sets.retire(KeySet.Retired.SUPERSEDED, by)
+    pair = _new_key_set(connection, by, op_id)
+    _record(Action.KEYS_CREATED, connection, by, app_key=pair.app_key)
+    _mail("keys_created", connection, by)
+    return pair
+
+
+@transaction.atomic
+def change_accesses(*, connection, access, functions=(), by) -> None:
+    """Change what the key is given; acts with the next call, the keys stay the same (R26).
+
+    Never more than the app asks and the owner has (R6). Raises Ended.
+    """
+    connection = _locked(connection)
+    connection.access = access
+    connection.functions = _functions_given(
+        access, functions, connection.app, connection.organisation, connection.owner
+    )
+    connection.save(update_fields=["access", "functions"])
+    _record(Action.CONNECTION_CHANGED, connection, by, access=access, functions=connection.functions)
+
+
+@transaction.atomic
+def revoke(*, connection, by) -> None:
+    """Stop all exchange through `connection`, at once and for ever (R18).
+
+    Invoices already exchanged stay as they are. Raises Ended when it was revoked before.
+    """
+    connection = _locked(connection)
+    connection.key_sets.retire(KeySet.Retired.REVOKED, by)
+    connection.revoked_at, connection.revoked_by = timezone.now(), by
+    connection.save(update_fields=["revoked_at", "revoked_by"])
+    _record(Action.CONNECTION_REVOKED, connection, by)
+    _mail("connection_revoked", connection, by)
+
+
+@transaction.atomic
+def delete(*, connection, by) -> None:
+    """Take a revoked connection out of the overview; its history stays in the activity log (R19).
+
+    Raises NotRevoked. Deleting it twice is once.
+    """
+    connection = Connection.objects.select_for_update(of=["self"]).for_list().get(pk=connection.pk)
+    if not connection.is_revoked:
+        raise NotRevoked
+    if connection.deleted_at:
+        return
+    connection.deleted_at, connection.deleted_by = timezone.now(), by
+    connection.save(update_fields=["deleted_at", "deleted_by"])
+    _record(Action.CONNECTION_DELETED, connection, by)
+
+
+def accesses_of(user, organisation) -> frozenset[str]:
+    """The API functions that `user` has in `organisation` now; what a key of that owner can be given (R6)."""
+    membership = Membership.objects.filter(user=user, organisation=organisation).first()
+    return rights.accesses_of_owner(
+        stands=membership is not None and user.may(Permission.MANAGE_KEYS),
+        accesses=membership.accesses if membership else None,
+    )
+
+
+def _locked(connection):
+    """The live row, nobody else's to change now; a call that writes waits for it (R43)."""
+    connection = Connection.objects.select_for_update(of=["self"]).for_list().get(pk=connection.pk)
+    if connection.is_revoked:
+        raise Ended
+    return connection
+
+
+def _refuse_second_click(op_id, organisation):
+    earlier = KeySet.objects.filter(op_id=op_id).select_related("connection__organisation").first()
+    if earlier:
+        known = earlier.connection.organisation_id == organisation.pk
+        raise AlreadyCreated(earlier if known else None)
+
+
+@sensitive_variables("pair")
+def _new_key_set(connection, by, op_id):
+    pair = keys.make_pair()
+    version = (connection.key_sets.aggregate(last=Max("version"))["last"] or 0) + 1
+    try:
+        with transaction.atomic():
+            KeySet.objects.create(
+                connection=connection,
+                version=version,
+                app_key=pair.app_key,
+                pepper=settings.PEPPERS.current,
+                secret_digest=keys.digest(
+                    pair.secret.reveal(),
+                    pepper=settings.PEPPERS.get(settings.PEPPERS.current),
+                    app_key=pair.app_key,
+                    connection=connection.uuid.hex,
+                    version=version,
+                ),
+                op_id=op_id,
+                created_by=by,
+            )
+    except IntegrityError:
+        raise AlreadyCreated from None
+    return pair
+
+
+def _functions_given(access, functions, app, organisation, owner):
+    """What is stored with the key: nothing for all accesses, which grow with the owner (R27)."""
+    if access == Access.ALL:
+        return []
+    owners = accesses_of(owner, organisation)
+    return rights.grantable(app.functions if access == Access.OWNERS else functions, app=app.functions, owner=owners)
+
+
+def _saved_app(app):
+    try:
+        with transaction.atomic():
+            app.save()
+    except IntegrityError:
+        raise NameTaken(app.name) from None
+    return app
+
+
+def _store_logo(app, png):
+    if png:
+        digest = hashlib.sha256(png).hexdigest()[:32]
+        AppLogo.objects.update_or_create(app=app, defaults={"png": png, "digest": digest})
+
+
+def _record(action, connection, by, **details):
+    organisation = connection.organisation
+    record(
+        action,
+        by=by,
+        subject=connection,
+        environment=organisation.environment,
+        organisation=organisation,
+        **details,
+    )
+
+
+def _mail(template, connection, by):
+    """Tell the owner and the administrators, each once (R54)."""
+    people = {user.pk: user for user in User.objects.administrators_of(connection.organisation.environment)}
+    if connection.owner.is_active:
+        people.setdefault(connection.owner_id, connection.owner)
+    for user in people.values():
+        queue(template, to=user.email, language=user.language, user=user, connection=connection, by=by)

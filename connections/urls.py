@@ -1,0 +1,32 @@
+from django.urls import include, path
+
+from connections.views import apps, connection, create, docs, overview
+
+app_name = "connections"
+
+of_connection = [
+    path("", connection.detail, name="connection"),
+    path("keys/", connection.new_keys, name="new-keys"),
+    path("accesses/", connection.accesses, name="accesses"),
+    path("test/", connection.test, name="test"),
+    path("revoke/", connection.revoke, name="revoke"),
+    path("delete/", connection.delete, name="delete"),
+]
+
+of_organisation = [
+    path("", overview.overview_of, name="overview-of"),
+    path("new/", create.choose_package, name="new"),
+    path("new/own-app/", create.new_own_app, name="new-own-app"),
+    path("new/<int:app>/", create.create, name="create"),
+    path("<int:number>/", include(of_connection)),
+]
+
+urlpatterns = [
+    path("connections/", overview.overview, name="overview"),
+    path("connections/new/", create.choose_organisation, name="choose-organisation"),
+    path("organisations/<str:organisation>/connections/", include(of_organisation)),
+    path("apps/<int:pk>/", apps.details, name="app"),
+    path("apps/<int:pk>/edit/", apps.edit, name="edit-app"),
+    path("logos/<slug:digest>.png", apps.logo, name="logo"),
+    path("api/docs/", docs.api_docs, name="api-docs"),
+]

@@ -1,0 +1,219 @@
+"""One connection: how it is, its keys, its accesses, testing, revoking and deleting it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib import messages
+from django.db.models import Max, Q, Sum
+from django.http import Http404
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.access import organisation_page, recent_login_required
+from accounts.events.models import Event
+from accounts.roles import Permission
+from connections import services
+from connections.errors import ERRORS
+from connections.forms import AccessForm, NewKeysForm
+from connections.models import CallCount, Connection
+from connections.views.create import already_created_page, keys_page
+
+CHART_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One line of "Test connection": what must hold, and whether it does (R24)."""
+
+    ok: bool
+    label: str
+    how: str = ""
+
+
+@organisation_page(Permission.MANAGE_KEYS)
+@require_safe
+def detail(request, organisation, number):
+    connection = _connection(organisation, number)
+    calls = CallCount.objects.of(connection)
+    context = {
+        "connection": connection,
+        "marks": [mark for mark in connection.rights.marks() if mark.app],
+        "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by("-version")[:10],
+        "days": _days(calls),
+        "refusals": _refusals(calls),
+        "events": Event.objects.about("connection", connection.uuid).select_related("actor").newest_first()[:20],
+    }
+    return render(request, "connections/detail.html", context)
+
+
+@organisation_page(Permission.MANAGE_KEYS)
+@recent_login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_variables("pair")
+def new_keys(request, organisation, number):
+    """Create new keys: the answer to the POST shows them once, and the old ones are dead (R16)."""
+    connection = _connection(organisation, number)
+    form = NewKeysForm(request.POST or None)
+    refusal = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            pair = services.create_new_keys(
+                connection=connection, by=request.user, op_id=form.cleaned_data["op_id"]
+            )
+            return keys_page(request, connection, pair, new=False)
+        except services.AlreadyCreated as already:
+            return already_created_page(request, already, organisation)
+        except services.Refused as refused:
+            refusal = refused
+    context = {"connection": connection, "form": form, "refusal": refusal}
+    return render(request, "connections/new_keys.html", context, status=422 if form.is_bound else 200)
+
+
+@organisation_page(Permission.MANAGE_KEYS)
+@recent_login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def accesses(request, organisation, number):
+    """Edit details of the connection: what its key is given (R26)."""
+    connection = _connection(organisation, number)
+    form = AccessForm(
+        request.POST or None,
+        app=connection.app,
+        owner_accesses=connection.rights.owner,
+        initial={"access": connection.access, "functions": connection.functions},
+    )
+    refusal = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.change_accesses(connection=connection, by=request.user, **form.cleaned_data)
+        except services.Refused as refused:
+            refusal = refused
+        else:
+            messages.success(request, _("The accesses are changed. They hold from the next call on."))
+            return redirect(connection)
+    context = {"connection": connection, "form": form, "refusal": refusal}
+    return render(request, "connections/accesses.html", context, status=422 if form.is_bound else 200)
+
+
+@organisation_page(Permission.MANAGE_KEYS)
+@require_safe
+def test(request, organisation, number):
+    """Test connection, from the portal's side (R24)."""
+    connection = _connection(organisation, number)
+    return render(
+        request, "connections/test.html", {"connection": connection, "conditions": _conditions(connection)}
+    )
+
+
+@organisation_page(Permission.MANAGE_KEYS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke(request, organisation, number):
+    """Revoke connection: what stops, what stays, and the reminder (R18)."""
+    connection = _connection(organisation, number)
+    if request.method == "POST":
+        try:
+            services.revoke(connection=connection, by=request.user)
+        except services.Ended as ended:
+            messages.warning(request, str(ended))
+        else:
+            messages.success(
+                request,
+                _("The connection is revoked. Revoke it in %(app)s too, or the software keeps calling.")
+                % {"app": connection.app.name},
+            )
+        return redirect(connection)
+    return render(request, "connections/revoke.html", {"connection": connection})
+
+
+@organisation_page(Permission.MANAGE_KEYS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(request, organisation, number):
+    """Delete connection: only a revoked one (R19)."""
+    connection = _connection(organisation, number)
+    if request.method == "POST":
+        try:
+            services.delete(connection=connection, by=request.user)
+        except services.NotRevoked as refused:
+            messages.warning(request, str(refused))
+            return redirect(connection)
+        messages.success(request, _("The connection is deleted. Its history stays in the activity log."))
+        return redirect("connections:overview-of", organisation=organisation.organisation_id)
+    return render(request, "connections/delete.html", {"connection": connection})
+
+
+def _connection(organisation, number):
+    connection = Connection.objects.listed().for_list().filter(organisation=organisation, number=number).first()
+    if connection is None:
+        raise Http404
+    return connection
+
+
+def _days(calls):
+    """Calls let in and calls refused on each of the last 30 days, the oldest first."""
+    counted = {
+        row["day"]: row
+        for row in calls.of_last_days(CHART_DAYS)
+        .values("day")
+        .annotate(good=Sum("calls", filter=Q(code=""), default=0), bad=Sum("calls", filter=~Q(code=""), default=0))
+    }
+    today = timezone.localdate()
+    days = [today - timedelta(days=ago) for ago in reversed(range(CHART_DAYS))]
+    return [counted.get(day, {"day": day, "good": 0, "bad": 0}) for day in days]
+
+
+def _refusals(calls):
+    """Why calls were refused lately, each reason once, with how often and when last."""
+    rows = (
+        calls.refused()
+        .of_last_days(CHART_DAYS)
+        .values("code", "function", "key_set__app_key", "key_set__retired_because")
+        .annotate(calls=Sum("calls"), last_at=Max("last_at"), request_id=Max("last_request_id"))
+        .order_by("-last_at")[:10]
+    )
+    return [{**row, "message": ERRORS[row["code"]].message} for row in rows]
+
+
+def _conditions(connection):
+    live = connection.key_sets.live().first()
+    allowed = connection.rights.effective()
+    owner = connection.owner.get_full_name()
+    last_good = CallCount.objects.of(connection).filter(code="").aggregate(at=Max("last_at"))["at"]
+    last_bad = CallCount.objects.of(connection).refused().order_by("-last_at").first()
+    lines = [
+        Condition(
+            live is not None,
+            _("The keys are active.") if live else _("The keys are revoked."),
+            _("Create a new connection: a revoked one never comes back."),
+        ),
+        Condition(
+            connection.owner_stands,
+            _("The owner, %(owner)s, is a member with the right role.") % {"owner": owner}
+            if connection.owner_stands
+            else _("The owner, %(owner)s, is no longer a member with the right role.") % {"owner": owner},
+            _("An administrator gives the role and the membership back, under Users."),
+        ),
+        Condition(
+            bool(allowed),
+            _("The keys open %(count)s API functions.") % {"count": len(allowed)}
+            if allowed
+            else _("The keys open no API function."),
+            _("Edit the accesses of the connection, or the permissions of its app."),
+        ),
+        Condition(
+            connection.organisation.environment.blocked_at is None,
+            _("The environment is not blocked.")
+            if connection.organisation.environment.blocked_at is None
+            else _("The environment is blocked."),
+            _("Contact support."),
+        ),
+        Condition(
+            last_good is not None,
+            _("The software has called with success.")
+            if last_good
+            else _("The software has not called with success yet."),
+            _("Enter both keys in the software, then use its own button to test the connection."),
+        ),
+    ]
+    return {"lines": lines, "ok": all(line.ok for line in lines), "last_good": last_good, "last_bad": last_bad}

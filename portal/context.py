@@ -1,0 +1,84 @@
+"""What stands around every page of a signed-in person."""
+
+from types import SimpleNamespace
+
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+from accounts.models import Organisation
+from accounts.roles import Permission
+
+# More than these nobody looks through in a menu; the page of the environment has a search.
+ORGANISATIONS_SHOWN = 100
+
+
+def frame(request):
+    """Give the templates `frame`; pages that draw none cost no query for it."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated or not user.environment_id:
+        return {}
+    return {"frame": Frame(request)}
+
+
+class Frame:
+    """Environment, organisation and menu of one page."""
+
+    def __init__(self, request):
+        self.user = request.user
+        self.organisation = getattr(request, "organisation", None)
+        self.here = request.resolver_match
+
+    @property
+    def environment(self):
+        return self.user.environment
+
+    @cached_property
+    def organisations(self):
+        found = Organisation.objects.reachable_by(self.user).by_name().values_list("name", "organisation_id")
+        return [
+            SimpleNamespace(
+                name=name,
+                organisation_id=organisation_id,
+                url=reverse("connections:overview-of", kwargs={"organisation": organisation_id}),
+            )
+            for name, organisation_id in found[: ORGANISATIONS_SHOWN + 1]
+        ]
+
+    @property
+    def has_more_organisations(self):
+        return len(self.organisations) > ORGANISATIONS_SHOWN
+
+    @cached_property
+    def menu(self):
+        items = [
+            self._item("connections:home", _("Overview"), "house"),
+            self._item("connections:overview", _("Connections"), "plug"),
+        ]
+        if self.user.may(Permission.MANAGE_USERS):
+            items.append(self._item("accounts:users", _("Users"), "users"))
+        items.append(self._item("accounts:environment", _("Environment"), "building"))
+        if self.user.may(Permission.VIEW_ACTIVITY):
+            items.append(self._item("accounts:activity", _("Activity"), "activity"))
+        return items
+
+    def _item(self, name, label, icon):
+        return SimpleNamespace(url=reverse(name), label=label, icon=icon, current=name == self._menu_item_of_here)
+
+    @cached_property
+    def _menu_item_of_here(self):
+        name = self.here.view_name if self.here else ""
+        if name.startswith("connections:") and name != "connections:home":
+            return "connections:overview"
+        return MENU_ITEM_OF.get(name, name)
+
+
+# Where in the menu the pages stand that are no item of it themselves.
+MENU_ITEM_OF = {
+    "accounts:invite": "accounts:users",
+    "accounts:user": "accounts:users",
+    "accounts:user-remove": "accounts:users",
+    "accounts:add-organisation": "accounts:environment",
+    "accounts:organisation": "accounts:environment",
+    "accounts:change-organisation": "accounts:environment",
+}

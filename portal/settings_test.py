@@ -1,0 +1,19 @@
+"""The settings of the tests: the same portal, with a cheap password hash and nothing kept on disk."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_data = tempfile.mkdtemp(prefix="koppel-test-")
+atexit.register(shutil.rmtree, _data, ignore_errors=True)
+os.environ["PORTAL_DATA"] = _data
+
+from portal.settings import *  # noqa: E402, F403
+from portal.settings import STORAGES  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DELIVERY_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+WHITENOISE_AUTOREFRESH = True
+CALLS_FLUSH_SECONDS = 0  # written with the call, so that a test sees it at once

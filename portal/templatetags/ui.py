@@ -1,0 +1,116 @@
+"""The template tags of the portal's face: icons, moments, dialogs and the chart of calls."""
+
+from datetime import timedelta
+
+from django import template
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.dateformat import format as format_date
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+TONES = 6
+CHART_HEIGHT = 100
+CHART_DAY = 10
+
+
+@register.simple_tag
+def icon(key):
+    """Draw the shape `key` of the sprite; it says nothing to a screen reader."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        static("img/icons.svg"),
+        key,
+    )
+
+
+@register.filter
+def ago(moment):
+    """Say when `moment` was in words, with the exact time in the title.
+
+    A week away or more reads better as a date. Nothing for None, so that `|default` can speak.
+    """
+    if not moment:
+        return ""
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        format_date(local, "j F Y, H:i:s"),
+        _in_words(local),
+    )
+
+
+def _in_words(moment):
+    now = timezone.now()
+    distance = abs(now - moment)
+    if distance >= timedelta(days=7):
+        return format_date(moment, "j M Y")
+    if distance < timedelta(days=1):
+        return naturaltime(moment)
+    whole_days = timedelta(days=distance.days)
+    return naturaltime(now - whole_days if moment < now else now + whole_days + timedelta(seconds=1))
+
+
+@register.filter
+def tone(name):
+    """Give a name always the same of the six colours of letter tiles."""
+    return f"tone-{sum(map(ord, str(name))) % TONES}"
+
+
+@register.simple_block_tag
+def dialog(content, id, title):
+    """A dialog that `<button type="button" command="show-modal" commandfor="id">` opens without a script.
+
+    The content brings `<div class="body">` and `<footer>`, in a form where it needs one.
+    """
+    return format_html(
+        '<dialog class="dialog" id="{id}" closedby="any" aria-labelledby="{id}-title">'
+        '<h2 id="{id}-title">{title}</h2>{content}'
+        '<button type="button" class="btn ghost icon-only close" command="close" commandfor="{id}" aria-label="{close}">'
+        "{cross}</button></dialog>",
+        id=id,
+        title=title,
+        close=_("Close"),
+        cross=icon("x"),
+        content=content,
+    )
+
+
+@register.inclusion_tag("components/_chart.html")
+def calls_chart(days):
+    """Draw the calls of each day as bars, refused ones on top.
+
+    `days`: oldest first, each with `date`, `accepted` and `refused` (numbers of calls).
+    """
+    days = list(days)
+    most = max((day["accepted"] + day["refused"] for day in days), default=0) or 1
+    return {
+        "bars": [_bar(position, day, most) for position, day in enumerate(days)],
+        "width": max(len(days), 1) * CHART_DAY,
+        "height": CHART_HEIGHT,
+        "accepted": sum(day["accepted"] for day in days),
+        "refused": sum(day["refused"] for day in days),
+        "number_of_days": len(days),
+    }
+
+
+def _bar(position, day, most):
+    accepted = _height(day["accepted"], most)
+    refused = _height(day["refused"], most)
+    return {
+        **day,
+        "left": position * CHART_DAY,
+        "accepted_top": CHART_HEIGHT - accepted,
+        "accepted_height": accepted,
+        "refused_top": CHART_HEIGHT - accepted - refused,
+        "refused_height": refused,
+    }
+
+
+def _height(calls, most):
+    """A share of the chart, but never so low that a few calls vanish."""
+    return max(2, round(calls / most * (CHART_HEIGHT - 4))) if calls else 0

@@ -1,0 +1,31 @@
+"""The portal's table of contents."""
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.urls import include, path
+
+from accounts.views.profile import set_language
+from connections import api as connections_api
+from connections.api import api
+from connections.invoices import api as invoices_api
+from connections.views.overview import home
+from portal import health
+from portal.admin import second_factor_first, staff_with_second_factor
+
+admin.site.login = secure_admin_login(second_factor_first(admin.site.login))
+admin.site.has_permission = staff_with_second_factor
+
+api.add_router("", connections_api.router)
+api.add_router("", invoices_api.router)
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("", include("connections.urls")),
+    path("", include("accounts.urls")),
+    path("language/", set_language, name="set_language"),
+    path("health/live", health.live, name="live"),
+    path("health/ready", health.ready, name="ready"),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
+]

@@ -1,0 +1,26 @@
+# usage: check.sh   stops at the first thing that is not right
+set -eu
+cd "$(dirname "$0")/.."
+sh scripts/setup.sh dev
+PATH=$PWD/.venv/bin:$PATH
+data=$(mktemp -d)
+trap 'rm -rf "$data"' EXIT
+
+step() {
+    echo "== $*"
+    "$@"
+}
+
+# manage.py as on a server that people reach over https
+production() {
+    step env PORTAL_DATA="$data" PORTAL_HTTPS=1 PORTAL_BASE_URL=https://portal.example.org python manage.py "$@"
+}
+
+step ruff format --check
+step ruff check
+step lint-imports --no-logo
+step djade --check --target-version 5.2 $(find . -name .venv -prune -o -name '*.html' -print)
+step python scripts/messages.py
+production check --deploy --fail-level WARNING
+production makemigrations --check --dry-run
+step sh scripts/test.sh

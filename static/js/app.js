@@ -1,0 +1,209 @@
+// Small behaviours that HTML cannot do alone. Every page works without them.
+
+const words = document.body.dataset;
+
+// Light or dark, remembered in this browser.
+function toggleTheme() {
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const theme = (root.dataset.theme || system) === "dark" ? "light" : "dark";
+  root.dataset.theme = theme;
+  try {
+    localStorage.setItem("koppel-theme", theme);
+  } catch {
+    // Without storage the choice lasts for this page.
+  }
+}
+
+// Copying. Plain http has no clipboard object, so the selection is copied there.
+// data-copy="#id" copies one element; data-copy-both="#a #b" several, one a line with its label, or
+// poured into data-copy-text="KEY:{a};SECRET:{b};".
+const valueOf = (element) => element.value ?? element.textContent.trim();
+
+function labelOf(element) {
+  const label = element.labels?.[0] ?? document.querySelector(`label[for="${element.id}"]`);
+  return label ? `${label.textContent.trim()}: ` : "";
+}
+
+function composed(button) {
+  const parts = button.dataset.copyBoth.split(/\s+/).map((id) => document.querySelector(id));
+  if (!button.dataset.copyText) return parts.map((part) => labelOf(part) + valueOf(part)).join("\n");
+  return parts.reduce((text, part) => text.replace(`{${part.id}}`, () => valueOf(part)), button.dataset.copyText);
+}
+
+function select(element) {
+  if (element.select) {
+    element.focus({ preventScroll: true });
+    element.select();
+  } else {
+    getSelection().selectAllChildren(element);
+  }
+}
+
+// For text that stands nowhere on the page as a whole. Beside the button, because a dialog makes the rest inert.
+function copyThroughTextarea(button, text) {
+  const area = document.createElement("textarea");
+  area.className = "vh";
+  area.readOnly = true;
+  area.tabIndex = -1;
+  area.value = text;
+  button.parentElement.append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  button.focus();
+  return copied;
+}
+
+async function copy(button) {
+  const source = button.dataset.copy && document.querySelector(button.dataset.copy);
+  const text = source ? valueOf(source) : composed(button);
+  let copied = false;
+  try {
+    await navigator.clipboard.writeText(text);
+    copied = true;
+  } catch {
+    if (source) select(source);
+    copied = source ? document.execCommand("copy") : copyThroughTextarea(button, text);
+    if (copied && source) button.focus();
+  }
+  report(button, copied);
+}
+
+function report(button, copied) {
+  const line = button.closest(".field")?.querySelector("[role=status]");
+  const text = copied ? button.dataset.copied || words.copied : words.copyByHand;
+  if (!line) return toast(text, copied ? "success" : "warning");
+  line.textContent = "";
+  line.classList.toggle("failed", !copied);
+  requestAnimationFrame(() => { line.textContent = text; });
+}
+
+// Messages. Success leaves by itself; what went wrong stays until it is closed.
+const toasts = document.getElementById("toasts");
+
+function leaveLater(message) {
+  if (!message.matches(".success, .info")) return;
+  const leave = () => (message.matches(":hover, :focus-within") ? setTimeout(leave, 3000) : message.remove());
+  setTimeout(leave, 9000);
+}
+
+function toast(text, level = "success") {
+  const message = document.getElementById("toast-template").content.firstElementChild.cloneNode(true);
+  message.classList.add(level);
+  message.querySelector("span").textContent = text;
+  toasts.append(message);
+}
+
+if (toasts) {
+  new MutationObserver((changes) => {
+    for (const change of changes) change.addedNodes.forEach((node) => node.matches?.(".toast") && leaveLater(node));
+  }).observe(toasts, { childList: true });
+  // Screen readers announce what is added to a live region, not what it starts with.
+  setTimeout(() => toasts.append(...toasts.children), 150);
+}
+
+// Forms answer the click at once and cannot be sent twice. data-busy="off" opts out (downloads).
+function release(form) {
+  delete form.dataset.sent;
+  const button = form.querySelector("[aria-busy=true]") ?? document.querySelector(`[form="${form.id}"][aria-busy=true]`);
+  button?.removeAttribute("aria-busy");
+  button?.removeAttribute("aria-disabled");
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || form.dataset.busy === "off") return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    return;
+  }
+  form.dataset.sent = "yes";
+  const button = event.submitter ?? form.querySelector("button:not([type=button])");
+  button?.setAttribute("aria-busy", "true");
+  button?.setAttribute("aria-disabled", "true");
+  setTimeout(() => release(form), 20000);
+}, true);
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.target.closest?.("form");
+  if (form) release(form);
+});
+
+addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll("form[data-sent]").forEach(release);
+});
+
+// Menus: first item on opening, arrow keys, Home and End.
+const itemsOf = (menu) => [...menu.querySelectorAll("input, a, button")].filter((item) => item.checkVisibility());
+
+document.addEventListener("toggle", (event) => {
+  if (event.newState === "open" && event.target.matches(".menu[popover]")) itemsOf(event.target)[0]?.focus();
+}, true);
+
+document.addEventListener("keydown", (event) => {
+  const menu = event.target.closest(".menu[popover]");
+  if (!menu || !["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
+  if (event.target.matches("input") && ["Home", "End"].includes(event.key)) return;
+  const items = itemsOf(menu);
+  const here = items.indexOf(document.activeElement);
+  const step = event.key === "ArrowDown" ? here + 1 : here - 1;
+  const next = event.key === "Home" ? 0 : event.key === "End" ? items.length - 1 : (step + items.length) % items.length;
+  items[next].focus();
+  event.preventDefault();
+});
+
+// data-filter-list="#id" narrows the items of a list to those that hold every word typed.
+document.addEventListener("input", (event) => {
+  if (!event.target.dataset.filterList) return;
+  const wanted = event.target.value.toLowerCase().split(/\s+/);
+  for (const item of document.querySelector(event.target.dataset.filterList).children) {
+    if (item.querySelector(":checked")) continue;
+    const text = item.textContent.toLowerCase();
+    item.hidden = !wanted.every((word) => text.includes(word));
+  }
+});
+
+// After a swap, or on a page with errors, the keyboard goes on where the eye is.
+function focusFirstError(root) {
+  const field = root.querySelector("[aria-invalid=true]");
+  field?.focus();
+  return Boolean(field);
+}
+
+focusFirstError(document);
+
+document.addEventListener("htmx:afterSettle", (event) => {
+  const part = event.detail.elt;
+  if (focusFirstError(part) || document.activeElement !== document.body) return;
+  const place = part.isConnected ? part : document.getElementById("main");
+  place.tabIndex = -1;
+  place.focus({ preventScroll: true });
+});
+
+// An answer that cannot be shown says so.
+for (const failure of ["htmx:responseError", "htmx:sendError"]) {
+  document.addEventListener(failure, () => toast(words.failed, "error"));
+}
+
+// Dialogs open by command and commandfor; older browsers need this.
+const knowsCommands = "commandForElement" in HTMLButtonElement.prototype;
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if ("themeToggle" in button.dataset) toggleTheme();
+  if (button.dataset.copy || button.dataset.copyBoth) copy(button);
+  if ("closeToast" in button.dataset) button.closest(".toast").remove();
+  if (!knowsCommands && button.hasAttribute("commandfor")) {
+    const dialog = document.getElementById(button.getAttribute("commandfor"));
+    if (button.getAttribute("command") === "show-modal") dialog.showModal();
+    if (button.getAttribute("command") === "close") dialog.close();
+  }
+});
+
+// Fields that are there to be copied select themselves.
+document.addEventListener("focusin", (event) => {
+  if ("select" in event.target.dataset) event.target.select();
+});

@@ -1,0 +1,41 @@
+// The page that shows a Secret once forgets it: on leaving, after ten minutes, and after five minutes in the background.
+
+const minutes = 60 * 1000;
+let hideSoon;
+
+function forget() {
+  for (const element of document.querySelectorAll("[data-secret]")) {
+    if ("value" in element) {
+      element.value = "";
+      element.removeAttribute("value");
+    } else {
+      element.textContent = "";
+    }
+  }
+  for (const button of document.querySelectorAll("[data-copy], [data-copy-both]")) {
+    const sources = (button.dataset.copyBoth ?? button.dataset.copy).split(/\s+/);
+    if (sources.some((id) => document.querySelector(id)?.matches("[data-secret]"))) button.disabled = true;
+  }
+}
+
+function show(note) {
+  document.querySelectorAll(note).forEach((element) => { element.hidden = false; });
+}
+
+function hide() {
+  forget();
+  show("[data-secret-hidden]");
+}
+
+addEventListener("pagehide", forget);
+
+addEventListener("pageshow", (event) => {
+  if (event.persisted) show("[data-secret-gone]");
+});
+
+setTimeout(hide, 10 * minutes);
+
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hideSoon);
+  if (document.hidden) hideSoon = setTimeout(hide, 5 * minutes);
+});
