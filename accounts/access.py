@@ -116,7 +116,11 @@ def _visible_organisation(user, organisation_id):
         .filter(organisation_id=organisation_id)
         .first()
     )
-    if organisation is None or user.environment_id != organisation.environment_id or not user.is_active:
+    if (
+        organisation is None
+        or user.environment_id != organisation.environment_id
+        or not user.is_active
+    ):
         raise Http404
     return organisation
 
@@ -146,7 +150,11 @@ def _role_line(user, permission, administrators):
     label = _("Your role is %(role)s; needed to %(what)s: %(roles)s.") % words
     if user.may(permission):
         return Line(True, label)
-    return Line(False, label, _("An administrator can change your role: %(people)s.") % {"people": administrators})
+    return Line(
+        False,
+        label,
+        _("An administrator can change your role: %(people)s.") % {"people": administrators},
+    )
 
 
 def _membership_line(organisation, administrators):
@@ -159,6 +167,10 @@ def _membership_line(organisation, administrators):
 
 def _page_that_helps(user, organisation):
     """An administrator who is no member can help themselves."""
-    if organisation is not None and not organisation.is_member and user.may(Permission.MANAGE_USERS):
+    if (
+        organisation is not None
+        and not organisation.is_member
+        and user.may(Permission.MANAGE_USERS)
+    ):
         return user.get_absolute_url()
     return None

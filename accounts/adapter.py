@@ -25,7 +25,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix, email, context):
         """Mails name the portal by its configured address, never by the Host that a request claims."""
         site = SimpleNamespace(name="Koppel", domain=urlsplit(settings.PORTAL_BASE_URL).netloc)
-        links = {name: _at_base_url(url) for name, url in context.items() if name.endswith("_url") and url}
+        links = {
+            name: _at_base_url(url)
+            for name, url in context.items()
+            if name.endswith("_url") and url
+        }
         super().send_mail(template_prefix, email, {"current_site": site, **context, **links})
 
     def send_notification_mail(self, template_prefix, user, *args, **kwargs):

@@ -27,7 +27,15 @@ class AddressInline(admin.TabularInline):
 class UserAdmin(KeptAdmin):
     """Roles and blocking are the business of the environment's administrators, who are logged and mailed."""
 
-    list_display = ["email", "first_name", "last_name", "environment", "role", "status", "last_login"]
+    list_display = [
+        "email",
+        "first_name",
+        "last_name",
+        "environment",
+        "role",
+        "status",
+        "last_login",
+    ]
     list_filter = ["role", "is_staff", "is_active"]
     list_select_related = ["environment"]
     search_fields = ["email", "last_name"]
@@ -35,7 +43,9 @@ class UserAdmin(KeptAdmin):
         *("email", "first_name", "last_name", "language", "environment", "role", "status"),
         *("is_staff", "date_joined", "joined_at", "last_login", "blocked_at", "removed_at"),
     ]
-    readonly_fields = [name for name in fields if name not in ("first_name", "last_name", "language")]
+    readonly_fields = [
+        name for name in fields if name not in ("first_name", "last_name", "language")
+    ]
     inlines = [OrganisationsOfUser]
 
 
@@ -43,7 +53,12 @@ class UserAdmin(KeptAdmin):
 class EnvironmentAdmin(KeptAdmin):
     list_display = ["name", "plan", "accountant_right", "blocked_at", "created_at"]
     list_filter = ["plan", "accountant_right"]
-    search_fields = ["name", "organisations__organisation_id", "organisations__registration_number", "users__email"]
+    search_fields = [
+        "name",
+        "organisations__organisation_id",
+        "organisations__registration_number",
+        "users__email",
+    ]
     fields = ["name", "plan", "accountant_right", "blocked_at", "created_at"]
     readonly_fields = ["created_at"]
 

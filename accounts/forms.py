@@ -51,7 +51,9 @@ class AcceptInvitationForm(NamesForm):
         label=_("Password"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("At least 12 characters. A sentence that you remember is better than a short riddle."),
+        help_text=_(
+            "At least 12 characters. A sentence that you remember is better than a short riddle."
+        ),
     )
 
     def __init__(self, *args, user, **kwargs):
@@ -94,16 +96,25 @@ class DayField(forms.DateField):
 
     def __init__(self, **kwargs):
         # A browser understands only this notation, whatever the language.
-        super().__init__(required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}), **kwargs)
+        super().__init__(
+            required=False,
+            widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+            **kwargs,
+        )
 
 
 class ActivityFilterForm(forms.Form):
     """What narrows the activity log."""
 
-    action = forms.ChoiceField(label=_("What"), choices=[("", _("Everything")), *Action.choices], required=False)
+    action = forms.ChoiceField(
+        label=_("What"), choices=[("", _("Everything")), *Action.choices], required=False
+    )
     person = forms.ChoiceField(label=_("Who"), required=False)
     organisation = forms.ModelChoiceField(
-        Organisation.objects.none(), label=_("Organisation"), empty_label=_("Every organisation"), required=False
+        Organisation.objects.none(),
+        label=_("Organisation"),
+        empty_label=_("Every organisation"),
+        required=False,
     )
     since = DayField(label=_("From"))
     until = DayField(label=_("Until"))
@@ -116,7 +127,9 @@ class ActivityFilterForm(forms.Form):
     def narrow(self, found):
         self.is_valid()
         asked = {name: value for name, value in self.cleaned_data.items() if value}
-        found = found.filter(**{LOOKUPS[name]: value for name, value in asked.items() if name in LOOKUPS})
+        found = found.filter(
+            **{LOOKUPS[name]: value for name, value in asked.items() if name in LOOKUPS}
+        )
         if "since" in asked:
             found = found.filter(at__gte=_midnight(asked["since"]))
         if "until" in asked:
@@ -164,7 +177,9 @@ class OrganisationsForm(forms.Form):
 
 class InviteForm(OrganisationsForm):
     email = forms.EmailField(label=_("E-mail"), max_length=254)
-    role = forms.ChoiceField(label=_("Role"), choices=Role, initial=Role.BASIC, widget=forms.RadioSelect)
+    role = forms.ChoiceField(
+        label=_("Role"), choices=Role, initial=Role.BASIC, widget=forms.RadioSelect
+    )
 
     field_order = ["email", "role", "organisations"]
 

@@ -8,7 +8,11 @@ def language_of_user(get_response):
 
     def middleware(request):
         user = request.user
-        language = user.language if user.is_authenticated else translation.get_language_from_request(request)
+        language = (
+            user.language
+            if user.is_authenticated
+            else translation.get_language_from_request(request)
+        )
         with translation.override(language):
             request.LANGUAGE_CODE = translation.get_language()
             response = get_response(request)

@@ -43,7 +43,10 @@ class Environment(models.Model):
 
 def validate_name(value):
     """Letters and marks of any script, with the spaces, hyphens, dots and apostrophes that names have (R56)."""
-    if any(unicodedata.category(character)[0] not in "LM" and character not in " '’.-" for character in value):
+    if any(
+        unicodedata.category(character)[0] not in "LM" and character not in " '’.-"
+        for character in value
+    ):
         raise ValidationError(_("A name has no digits or special characters."))
 
 
@@ -117,10 +120,19 @@ class User(AbstractBaseUser, PermissionsMixin):
         REMOVED = "removed", _("Removed")
 
     email = models.EmailField(_("e-mail"), max_length=254, unique=True)
-    first_name = models.CharField(_("first name"), max_length=100, blank=True, validators=[validate_first_name])
-    last_name = models.CharField(_("last name"), max_length=100, blank=True, validators=[validate_last_name])
+    first_name = models.CharField(
+        _("first name"), max_length=100, blank=True, validators=[validate_first_name]
+    )
+    last_name = models.CharField(
+        _("last name"), max_length=100, blank=True, validators=[validate_last_name]
+    )
     environment = models.ForeignKey(
-        Environment, models.PROTECT, null=True, blank=True, related_name="users", verbose_name=_("environment")
+        Environment,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="users",
+        verbose_name=_("environment"),
     )
     role = models.CharField(_("role"), max_length=20, choices=Role, default=Role.BASIC)
     language = models.CharField(_("language"), max_length=5, default="en")
@@ -142,7 +154,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.UniqueConstraint(Lower("email"), name="one_login_per_address"),
             models.CheckConstraint(
-                condition=models.Q(blocked_at__isnull=True, removed_at__isnull=True) | models.Q(is_active=False),
+                condition=models.Q(blocked_at__isnull=True, removed_at__isnull=True)
+                | models.Q(is_active=False),
                 name="who_is_blocked_or_removed_is_not_active",
             ),
         ]
@@ -161,7 +174,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         return map(self._bound_to_epoch, super().get_session_auth_fallback_hash())
 
     def _bound_to_epoch(self, session_hash):
-        return hmac.new(session_hash.encode(), str(self.session_epoch).encode(), hashlib.sha256).hexdigest()
+        return hmac.new(
+            session_hash.encode(), str(self.session_epoch).encode(), hashlib.sha256
+        ).hexdigest()
 
     @property
     def status(self):
@@ -213,7 +228,9 @@ class OrganisationQuerySet(models.QuerySet):
         """The organisations that these identifiers name, in the order of `addresses`, the number last."""
         by_address = {
             address.value: address.organisation
-            for address in ElectronicAddress.objects.filter(value__in=addresses).select_related("organisation")
+            for address in ElectronicAddress.objects.filter(value__in=addresses).select_related(
+                "organisation"
+            )
         }
         found = [by_address[value] for value in addresses if value in by_address]
         if registration_number:
@@ -241,9 +258,13 @@ class Organisation(models.Model):
     """A legal entity whose books are kept. Its organisation ID (KPNL10017) is what software calls it by."""
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="organisations")
-    organisation_id = models.CharField(_("organisation ID"), max_length=20, unique=True, null=True, editable=False)
+    organisation_id = models.CharField(
+        _("organisation ID"), max_length=20, unique=True, null=True, editable=False
+    )
     name = models.CharField(_("name"), max_length=150)
-    country = models.CharField(_("country"), max_length=2, choices=Country, default=Country.NETHERLANDS)
+    country = models.CharField(
+        _("country"), max_length=2, choices=Country, default=Country.NETHERLANDS
+    )
     registration_number = models.CharField(_("registration number"), max_length=20)
     sending = models.BooleanField(_("sends invoices"), default=True)
     receiving = models.BooleanField(_("receives invoices"), default=True)
@@ -293,7 +314,11 @@ class ElectronicAddress(models.Model):
         _("electronic address"),
         max_length=60,
         unique=True,
-        validators=[RegexValidator(r"\A\d{4}:[0-9A-Za-z.\-]{1,50}\Z", _("It looks like 0088:7300010000001."))],
+        validators=[
+            RegexValidator(
+                r"\A\d{4}:[0-9A-Za-z.\-]{1,50}\Z", _("It looks like 0088:7300010000001.")
+            )
+        ],
         error_messages={"unique": _("This electronic address belongs to an organisation already.")},
     )
 
@@ -314,10 +339,16 @@ class Membership(models.Model):
     organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="memberships")
     accesses = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    created_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["user", "organisation"], name="a_person_is_a_member_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "organisation"], name="a_person_is_a_member_once"
+            )
+        ]
 
     def __str__(self):
         return f"{self.user} – {self.organisation}"

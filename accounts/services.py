@@ -16,7 +16,14 @@ from django.utils.translation import gettext as _
 from accounts.events.models import Action
 from accounts.events.services import record
 from accounts.mail.services import queue
-from accounts.models import REGISTRATION, ElectronicAddress, Environment, Membership, Organisation, User
+from accounts.models import (
+    REGISTRATION,
+    ElectronicAddress,
+    Environment,
+    Membership,
+    Organisation,
+    User,
+)
 from accounts.roles import Role
 
 INVITATION_SECONDS = 14 * 24 * 3600
@@ -30,19 +37,25 @@ class Refused(Exception):
 class LastAdministrator(Refused):
     def __init__(self):
         super().__init__(
-            _("This is the last administrator. Make somebody else administrator first, then try again.")
+            _(
+                "This is the last administrator. Make somebody else administrator first, then try again."
+            )
         )
 
 
 class AddressInUse(Refused):
     def __init__(self, email):
-        super().__init__(_("%(email)s has a login already and cannot be invited.") % {"email": email})
+        super().__init__(
+            _("%(email)s has a login already and cannot be invited.") % {"email": email}
+        )
 
 
 class RegistrationNumberInUse(Refused):
     def __init__(self):
         super().__init__(
-            _("This registration number is in use already. Ask a colleague to add you, or ask support.")
+            _(
+                "This registration number is in use already. Ask a colleague to add you, or ask support."
+            )
         )
 
 
@@ -54,7 +67,9 @@ class RemovedMeanwhile(Refused):
 class InvitationDead(Refused):
     def __init__(self):
         super().__init__(
-            _("This invitation has expired, was replaced by a newer one, or has been used. Ask for a new one.")
+            _(
+                "This invitation has expired, was replaced by a newer one, or has been used. Ask for a new one."
+            )
         )
 
 
@@ -65,7 +80,9 @@ def sign_up(*, user, environment_name) -> User:
     user.role = Role.ADMINISTRATOR
     user.joined_at = timezone.now()
     user.save()
-    record(Action.ENVIRONMENT_CREATED, by=user, subject=user.environment, environment=user.environment)
+    record(
+        Action.ENVIRONMENT_CREATED, by=user, subject=user.environment, environment=user.environment
+    )
     return user
 
 
@@ -76,11 +93,16 @@ def invite(*, environment, email, role, organisations, by) -> User:
     Raises AddressInUse when the address has a login, here or elsewhere.
     """
     email = email.lower()
-    if User.objects.filter(email__iexact=email).exists() or EmailAddress.objects.filter(email__iexact=email).exists():
+    if (
+        User.objects.filter(email__iexact=email).exists()
+        or EmailAddress.objects.filter(email__iexact=email).exists()
+    ):
         raise AddressInUse(email)
     try:
         with transaction.atomic():
-            user = User.objects.create_user(email, environment=environment, role=role, language=by.language)
+            user = User.objects.create_user(
+                email, environment=environment, role=role, language=by.language
+            )
     except IntegrityError:  # somebody else was quicker
         raise AddressInUse(email) from None
     _set_memberships(user, organisations, by)
@@ -101,13 +123,20 @@ def resend_invitation(*, user, by) -> None:
     _mail_invitation(user, by)
 
 
+def invitation_token(user) -> str:
+    """Make the token of an invitation link: signed, for 14 days, dead once used or resent."""
+    return signing.dumps({"user": user.pk, "epoch": user.session_epoch}, salt=_INVITATION_SALT)
+
+
 def invited_user(token) -> User:
     """Answer whom the token of an invitation link invites; raises InvitationDead."""
     try:
         claim = signing.loads(token, salt=_INVITATION_SALT, max_age=INVITATION_SECONDS)
     except signing.BadSignature:
         raise InvitationDead from None
-    user = User.objects.select_related("environment").filter(pk=claim["user"], is_active=True).first()
+    user = (
+        User.objects.select_related("environment").filter(pk=claim["user"], is_active=True).first()
+    )
     if user is None or user.status != User.Status.INVITED or user.session_epoch != claim["epoch"]:
         raise InvitationDead
     return user
@@ -131,7 +160,10 @@ def accept_invitation(*, token, first_name, last_name, password, language) -> Us
 @transaction.atomic
 def join(*, user) -> None:
     """Note that an invited person has come in; does nothing for everybody else."""
-    if User.objects.filter(pk=user.pk, joined_at__isnull=True).update(joined_at=timezone.now()) and user.environment:
+    if (
+        User.objects.filter(pk=user.pk, joined_at__isnull=True).update(joined_at=timezone.now())
+        and user.environment
+    ):
         record(Action.USER_JOINED, by=user, subject=user, environment=user.environment)
 
 
@@ -194,7 +226,9 @@ def remove(*, user, by) -> None:
     environment, email = user.environment, user.email
     _keep_an_administrator(user)
     record(Action.USER_REMOVED, by=by, subject=user, environment=environment)
-    queue("user_removed", to=email, language=user.language, user=user, environment=environment, by=by)
+    queue(
+        "user_removed", to=email, language=user.language, user=user, environment=environment, by=by
+    )
     user.memberships.all().delete()
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
@@ -235,7 +269,11 @@ def change_profile(*, user, **values) -> None:
     user.save(update_fields=changed)
     if user.environment:
         record(
-            Action.PROFILE_CHANGED, by=user, subject=user, environment=user.environment, changed=sorted(changed)
+            Action.PROFILE_CHANGED,
+            by=user,
+            subject=user,
+            environment=user.environment,
+            changed=sorted(changed),
         )
 
 
@@ -243,7 +281,9 @@ def change_profile(*, user, **values) -> None:
 def note_login_change(*, user, method) -> None:
     """Record that the person changed a login method; `method` is allauth's name for what changed."""
     if user.environment:
-        record(Action.LOGIN_CHANGED, by=user, subject=user, environment=user.environment, method=method)
+        record(
+            Action.LOGIN_CHANGED, by=user, subject=user, environment=user.environment, method=method
+        )
 
 
 @transaction.atomic
@@ -260,7 +300,8 @@ def add_organisation(*, organisation, by) -> Organisation:
         raise RegistrationNumberInUse from None
     _pattern, scheme, _message = REGISTRATION[organisation.country]
     ElectronicAddress.objects.get_or_create(
-        value=f"{scheme}:{organisation.registration_number}", defaults={"organisation": organisation}
+        value=f"{scheme}:{organisation.registration_number}",
+        defaults={"organisation": organisation},
     )
     Membership.objects.create(user=by, organisation=organisation, created_by=by)
     record(
@@ -313,14 +354,16 @@ def _own_memberships(user):
 def _set_memberships(user, organisations, by):
     _own_memberships(user).exclude(organisation__in=organisations).delete()
     Membership.objects.bulk_create(
-        [Membership(user=user, organisation=organisation, created_by=by) for organisation in organisations],
+        [
+            Membership(user=user, organisation=organisation, created_by=by)
+            for organisation in organisations
+        ],
         ignore_conflicts=True,
     )
 
 
 def _mail_invitation(user, by):
-    token = signing.dumps({"user": user.pk, "epoch": user.session_epoch}, salt=_INVITATION_SALT)
-    path = reverse("accounts:invitation", kwargs={"token": token})
+    path = reverse("accounts:invitation", kwargs={"token": invitation_token(user)})
     queue(
         "invitation",
         to=user.email,

@@ -19,6 +19,10 @@ urlpatterns = [
     path("environment/", environment.environment, name="environment"),
     path("organisations/add/", environment.add_organisation, name="add-organisation"),
     path("organisations/<str:organisation>/", environment.organisation, name="organisation"),
-    path("organisations/<str:organisation>/change/", environment.change_organisation, name="change-organisation"),
+    path(
+        "organisations/<str:organisation>/change/",
+        environment.change_organisation,
+        name="change-organisation",
+    ),
     path("activity/", activity.activity, name="activity"),
 ]

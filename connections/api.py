@@ -72,7 +72,9 @@ class AppKeyAndSecret(HttpAuthBase):
     def _admit(self, request, key_set):
         if key_set.retired_at:
             raise ApiError(
-                errors.INVALID_KEYS, reason=key_set.retired_because, since=key_set.retired_at.isoformat()
+                errors.INVALID_KEYS,
+                reason=key_set.retired_because,
+                since=key_set.retired_at.isoformat(),
             )
         connection = key_set.connection
         if connection.organisation.environment.blocked_at:
@@ -117,7 +119,9 @@ def _key_set_of(request) -> KeySet:
 def _check_scope(function, rights):
     mark = rights.mark(function.name)
     if not mark.allowed:
-        raise ApiError(errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=mark.missing)
+        raise ApiError(
+            errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=mark.missing
+        )
 
 
 def _network_of(request) -> str:
@@ -141,7 +145,9 @@ api = NinjaAPI(
 router = Router()
 
 
-def function(name: str, router: Router, *, path: str = "", method: str = "", document=None, **options):
+def function(
+    name: str, router: Router, *, path: str = "", method: str = "", document=None, **options
+):
     """Register a view as the call of the API function `name`, behind the gate of that function.
 
     `path` is appended to the path of the table, `method` replaces its method: for a second call of the same
@@ -178,9 +184,15 @@ def _documented(entry: ApiFunction | None) -> dict:
     """The refusals that the gate itself can give, for the OpenAPI document."""
     statuses = {401: "Wrong, unknown, malformed or retired keys"}
     if entry:
-        statuses[403] = f"Scope {entry.scope} is missing, or the state or organisation does not allow the call"
+        statuses[403] = (
+            f"Scope {entry.scope} is missing, or the state or organisation does not allow the call"
+        )
     form = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"responses": {status: {"description": text, "content": form} for status, text in statuses.items()}}
+    return {
+        "responses": {
+            status: {"description": text, "content": form} for status, text in statuses.items()
+        }
+    }
 
 
 @api.exception_handler(ApiError)
@@ -190,7 +202,9 @@ def _refused(request, refusal):
 
 @api.exception_handler(ValidationError)
 def _wrong_input(request, wrong):
-    details = [{"field": ".".join(map(str, e["loc"][1:])), "message": e["msg"]} for e in wrong.errors]
+    details = [
+        {"field": ".".join(map(str, e["loc"][1:])), "message": e["msg"]} for e in wrong.errors
+    ]
     return errors.answer(request, errors.WRONG_INPUT, details=details)
 
 
@@ -225,7 +239,13 @@ class MeOut(Schema):
     functions: list[FunctionOut]
 
 
-@router.get("/me", auth=AppKeyAndSecret(None), response=MeOut, operation_id="me", openapi_extra=_documented(None))
+@router.get(
+    "/me",
+    auth=AppKeyAndSecret(None),
+    response=MeOut,
+    operation_id="me",
+    openapi_extra=_documented(None),
+)
 def me(request):
     """Test the keys: who they are, what they open. Answers whatever the scopes are (R24)."""
     call = request.auth
@@ -235,7 +255,8 @@ def me(request):
         "app_key": call.key_set.app_key,
         "organisations": [call.organisation],
         "functions": [
-            {"function": entry.name, "scope": entry.scope} for entry in in_order(call.rights.effective())
+            {"function": entry.name, "scope": entry.scope}
+            for entry in in_order(call.rights.effective())
         ],
     }
 

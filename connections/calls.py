@@ -44,13 +44,17 @@ class CallLog:
         self._counts: dict[tuple, _Count] = {}
         self._timer: threading.Thread | None = None
 
-    def note(self, key_set_id: int, *, function: str, code: str, request_id: str, network: str) -> None:
+    def note(
+        self, key_set_id: int, *, function: str, code: str, request_id: str, network: str
+    ) -> None:
         """Count one call; `code` is the error code of a refusal, "" for a call that was let in."""
         now = timezone.now()
         key = (key_set_id, timezone.localdate(now), function, code)
         with self._lock:
             earlier = self._counts.get(key)
-            self._counts[key] = _Count((earlier.calls if earlier else 0) + 1, now, request_id, network)
+            self._counts[key] = _Count(
+                (earlier.calls if earlier else 0) + 1, now, request_id, network
+            )
         if settings.CALLS_FLUSH_SECONDS:
             self._start_timer()
         else:
@@ -96,10 +100,13 @@ CALLS = CallLog()
 
 @transaction.atomic
 def _write(counts):
-    rows = sorted(counts.items())  # by key set: two processes that flush at once never wait for each other
+    rows = sorted(
+        counts.items()
+    )  # by key set: two processes that flush at once never wait for each other
     with connection.cursor() as cursor:
         cursor.executemany(
-            _ADD, [(*key, count.calls, count.at, count.request_id, count.network) for key, count in rows]
+            _ADD,
+            [(*key, count.calls, count.at, count.request_id, count.network) for key, count in rows],
         )
     for (key_set, _day, _function, code), count in rows:
         if not code:
@@ -112,7 +119,11 @@ def _note_use(key_set_id, at):
     if not first:
         key_sets.filter(last_used_at__lt=at).update(last_used_at=at)
         return
-    used = key_sets.select_related("connection__organisation__environment", "connection__app").get().connection
+    used = (
+        key_sets.select_related("connection__organisation__environment", "connection__app")
+        .get()
+        .connection
+    )
     record(
         Action.CONNECTION_USED,
         by=None,

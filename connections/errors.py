@@ -58,9 +58,14 @@ SCOPE_MISSING = _error(
     "`scope` and `function` name what is missing, `reason` where: in the app, the key, or its owner's accesses. "
     "It is added on the page of the app or of the connection; the keys stay the same.",
 )
-NOT_FOUND = _error("ERRAPI4000404", 404, "There is nothing at this address", "Compare the address with the docs.")
+NOT_FOUND = _error(
+    "ERRAPI4000404", 404, "There is nothing at this address", "Compare the address with the docs."
+)
 NO_SUCH_INVOICE = _error(
-    "ERRDMN4000404", 404, "This organisation has no such invoice", "Use an id that a list gave for this organisation."
+    "ERRDMN4000404",
+    404,
+    "This organisation has no such invoice",
+    "Use an id that a list gave for this organisation.",
 )
 METHOD_NOT_ALLOWED = _error(
     "ERRAPI4000405", 405, "This address has no such method", "Compare the method with the docs."
@@ -71,10 +76,23 @@ TOO_LARGE = _error(
     "The document is larger than 10 MB",
     "Leave large attachments out of the invoice.",
 )
-WRONG_INPUT = _error("ERRAPI4000422", 422, "The input cannot be used", "`details` says what is wrong, field by field.")
-NOT_XML = _error("ERRXSL4000001", 422, "The document is not well-formed XML", "`details` says where reading stopped.")
+WRONG_INPUT = _error(
+    "ERRAPI4000422",
+    422,
+    "The input cannot be used",
+    "`details` says what is wrong, field by field.",
+)
+NOT_XML = _error(
+    "ERRXSL4000001",
+    422,
+    "The document is not well-formed XML",
+    "`details` says where reading stopped.",
+)
 DOCTYPE_REFUSED = _error(
-    "ERRXSL4000002", 422, "The document has a DOCTYPE, which invoices may not have", "Leave the DOCTYPE out."
+    "ERRXSL4000002",
+    422,
+    "The document has a DOCTYPE, which invoices may not have",
+    "Leave the DOCTYPE out.",
 )
 NOT_UBL = _error(
     "ERRXSL4000003",
@@ -83,7 +101,10 @@ NOT_UBL = _error(
     "Use the root element and namespace of UBL 2.1 (Peppol BIS Billing 3).",
 )
 ELEMENT_MISSING = _error(
-    "ERRXSL4000004", 422, "An element that every invoice has is missing or cannot be read", "`details` names it."
+    "ERRXSL4000004",
+    422,
+    "An element that every invoice has is missing or cannot be read",
+    "`details` names it.",
 )
 WRONG_SENDER = _error(
     "ERRSND4000002",
@@ -110,7 +131,10 @@ IDEMPOTENCY_KEY_REUSED = _error(
     "Use a new key for every new document, and the same key only to repeat the same one.",
 )
 BROKEN = _error(
-    "ERRAPI8000500", 500, "Something broke on our side", "Try again; then tell support the request_id."
+    "ERRAPI8000500",
+    500,
+    "Something broke on our side",
+    "Try again; then tell support the request_id.",
 )
 
 _BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED, 413: TOO_LARGE, 500: BROKEN}
@@ -134,16 +158,21 @@ def answer(request, error: ErrorCode, **extra) -> JsonResponse:
         "request_id": request.id,
         "help": f"{settings.PORTAL_BASE_URL}/api/docs/#{error.code}",
     }
-    headers = {"WWW-Authenticate": 'Basic realm="Koppel", charset="UTF-8"'} if error.status == 401 else {}
+    headers = (
+        {"WWW-Authenticate": 'Basic realm="Koppel", charset="UTF-8"'} if error.status == 401 else {}
+    )
     return JsonResponse(body, status=error.status, headers=headers)
 
 
 def in_our_form(request, response):
     """Give the errors that Django and django-ninja make by themselves (404, 405, 500) the form of ours."""
-    if response.status_code < 400 or response.headers.get("Content-Type", "").startswith("application/json"):
+    if response.status_code < 400 or response.headers.get("Content-Type", "").startswith(
+        "application/json"
+    ):
         return response
     ours = answer(request, _BY_STATUS.get(response.status_code, WRONG_INPUT))
     ours.status_code = response.status_code
+    ours._has_been_logged = True  # where the exception was, with its trace
     if "Allow" in response.headers:
         ours.headers["Allow"] = response.headers["Allow"]
     return ours

@@ -54,12 +54,18 @@ class AccessForm(forms.Form):
         """Every function that the app asks for, as a box; those that the owner lacks are locked."""
         ticked = self["functions"].value() or []
         for function in self.app.asked:
-            locked = "" if function.name in self.owner_accesses else _("the owner of the key does not have it")
+            locked = (
+                ""
+                if function.name in self.owner_accesses
+                else _("the owner of the key does not have it")
+            )
             yield Option(function, function.name in ticked and not locked, locked)
 
     def clean_functions(self):
         asked = self.cleaned_data["functions"]
-        return [name for name in asked if name in self.app.functions and name in self.owner_accesses]
+        return [
+            name for name in asked if name in self.app.functions and name in self.owner_accesses
+        ]
 
 
 class ConnectionForm(OpIdMixin, AccessForm):
@@ -72,7 +78,9 @@ class ConnectionForm(OpIdMixin, AccessForm):
         label=_("Administration in the package"),
         max_length=60,
         required=False,
-        help_text=_("Only when the package keeps more than one administration of this organisation."),
+        help_text=_(
+            "Only when the package keeps more than one administration of this organisation."
+        ),
     )
 
     def clean_name(self):
@@ -101,10 +109,10 @@ class OwnAppForm(forms.Form):
         error_messages={"required": _("Choose at least one API function.")},
     )
 
-    def __init__(self, *args, app=None, **kwargs):
+    def __init__(self, *args, app=None, initial=None, **kwargs):
         if app:
-            kwargs["initial"] = {"name": app.name, "functions": app.functions}
-        super().__init__(*args, **kwargs)
+            initial = {"name": app.name, "functions": app.functions}
+        super().__init__(*args, initial=initial, **kwargs)
 
     def options(self):
         ticked = self["functions"].value() or []
@@ -122,7 +130,9 @@ class FilterForm(forms.Form):
     """Search and status filter of the overview; what cannot be read filters nothing."""
 
     q = forms.CharField(required=False, max_length=100)
-    status = forms.ChoiceField(required=False, choices=[("", _("All statuses")), *Connection.Status.choices])
+    status = forms.ChoiceField(
+        required=False, choices=[("", _("All statuses")), *Connection.Status.choices]
+    )
 
     def applied_to(self, connections):
         self.is_valid()

@@ -16,7 +16,9 @@ class ApiFunction:
     method: str
     path: str  # below /api/v1
     label: Promise  # completes the sentence "The software may …"
-    answers: bool = True  # False: in the catalogue, so that apps can ask for it, but its call comes later
+    answers: bool = (
+        True  # False: in the catalogue, so that apps can ask for it, but its call comes later
+    )
 
     @property
     def names_organisation(self) -> bool:
@@ -28,15 +30,37 @@ FUNCTIONS: dict[str, ApiFunction] = {
     function.name: function
     for function in (
         ApiFunction(
-            "GetAccountParties", "GET_PROFILE", "GET", "/organisations", _("see which organisations the keys are for")
+            "GetAccountParties",
+            "GET_PROFILE",
+            "GET",
+            "/organisations",
+            _("see which organisations the keys are for"),
         ),
-        ApiFunction("GetParties", "SEARCH_COMPANY", "GET", "/parties", _("search organisations"), answers=False),
         ApiFunction(
-            "GetParty", "ENQUIRE_COMPANY", "GET", "/parties/{party}", _("look up one organisation"), answers=False
+            "GetParties",
+            "SEARCH_COMPANY",
+            "GET",
+            "/parties",
+            _("search organisations"),
+            answers=False,
         ),
-        ApiFunction("SendDocument", "SEND_DOC", "POST", "/{organisation}/outbox", _("send invoices")),
         ApiFunction(
-            "GetOutboxDocuments", "RETRIEVE_OUTBOX_DOCS", "GET", "/{organisation}/outbox", _("list sent invoices")
+            "GetParty",
+            "ENQUIRE_COMPANY",
+            "GET",
+            "/parties/{party}",
+            _("look up one organisation"),
+            answers=False,
+        ),
+        ApiFunction(
+            "SendDocument", "SEND_DOC", "POST", "/{organisation}/outbox", _("send invoices")
+        ),
+        ApiFunction(
+            "GetOutboxDocuments",
+            "RETRIEVE_OUTBOX_DOCS",
+            "GET",
+            "/{organisation}/outbox",
+            _("list sent invoices"),
         ),
         ApiFunction(
             "GetOutboxDocument",
@@ -55,7 +79,11 @@ FUNCTIONS: dict[str, ApiFunction] = {
             answers=False,
         ),
         ApiFunction(
-            "GetInboxDocuments", "RETRIEVE_INBOX_DOCS", "GET", "/{organisation}/inbox", _("list received invoices")
+            "GetInboxDocuments",
+            "RETRIEVE_INBOX_DOCS",
+            "GET",
+            "/{organisation}/inbox",
+            _("list received invoices"),
         ),
         ApiFunction(
             "GetInboxDocument",

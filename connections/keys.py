@@ -80,7 +80,9 @@ def digest(secret: str, *, pepper: bytes, app_key: str, connection: str, version
     return hmac.new(pepper, message.encode(), hashlib.sha256).hexdigest()
 
 
-def matches(secret: str, stored: str, *, pepper: bytes, app_key: str, connection: str, version: int) -> bool:
+def matches(
+    secret: str, stored: str, *, pepper: bytes, app_key: str, connection: str, version: int
+) -> bool:
     """Compare `secret` with a stored digest, in a time that does not depend on where they differ."""
     made = digest(secret, pepper=pepper, app_key=app_key, connection=connection, version=version)
     return hmac.compare_digest(made.encode(), stored.encode())

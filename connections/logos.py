@@ -25,13 +25,17 @@ def clean(file) -> bytes:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(file, formats=FORMATS)
             if max(picture.size) > MOST_PIXELS_A_SIDE:
-                raise ValidationError(_("The logo has more than 4000 pixels a side. Choose a smaller picture."))
+                raise ValidationError(
+                    _("The logo has more than 4000 pixels a side. Choose a smaller picture.")
+                )
             picture.load()
             return _encoded(picture)
     except ValidationError:
         raise
     except Exception:  # a decoder's ways to fail are without number
-        raise ValidationError(_("The logo is not a PNG, JPEG or WebP picture, or it is damaged.")) from None
+        raise ValidationError(
+            _("The logo is not a PNG, JPEG or WebP picture, or it is damaged.")
+        ) from None
 
 
 def _encoded(picture):

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Environment, Membership, Organisation, User
 from accounts.roles import Permission, roles_that_allow
 from connections import keys, rights
-from connections.functions import in_order
+from connections.errors import ERRORS, INVALID_KEYS
+from connections.functions import FUNCTIONS, in_order
 
 
 class AppQuerySet(models.QuerySet):
@@ -56,7 +57,9 @@ class App(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                Lower("name"), condition=Q(environment__isnull=True), name="one_generic_app_per_name"
+                Lower("name"),
+                condition=Q(environment__isnull=True),
+                name="one_generic_app_per_name",
             ),
             models.UniqueConstraint(
                 Lower("name"), "environment", name="one_own_app_per_name_and_environment"
@@ -101,6 +104,10 @@ class AppLogo(models.Model):
 
     def __str__(self):
         return self.digest
+
+
+# The two things that most software is for, as the overview says them in short.
+_MAIN_USES = {"SendDocument": _("send"), "GetInboxDocument": _("receive")}
 
 
 class Access(models.TextChoices):
@@ -150,10 +157,18 @@ class ConnectionQuerySet(models.QuerySet):
         return self.live().exclude(pk__in=self.model.objects.owner_stands().values("pk"))
 
     def working(self):
-        return self.live().owner_stands().filter(Exists(_live_keys().filter(first_used_at__isnull=False)))
+        return (
+            self.live()
+            .owner_stands()
+            .filter(Exists(_live_keys().filter(first_used_at__isnull=False)))
+        )
 
     def never_used(self):
-        return self.live().owner_stands().filter(Exists(_live_keys().filter(first_used_at__isnull=True)))
+        return (
+            self.live()
+            .owner_stands()
+            .filter(Exists(_live_keys().filter(first_used_at__isnull=True)))
+        )
 
     def search(self, text):
         """By the name of the key, of the package or of the organisation, or by a whole App Key, old or new."""
@@ -198,16 +213,24 @@ class Connection(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     revoked_at = models.DateTimeField(null=True, editable=False)
-    revoked_by = models.ForeignKey(User, models.PROTECT, null=True, editable=False, related_name="+")
+    revoked_by = models.ForeignKey(
+        User, models.PROTECT, null=True, editable=False, related_name="+"
+    )
     deleted_at = models.DateTimeField(null=True, editable=False)
-    deleted_by = models.ForeignKey(User, models.PROTECT, null=True, editable=False, related_name="+")
+    deleted_by = models.ForeignKey(
+        User, models.PROTECT, null=True, editable=False, related_name="+"
+    )
 
     objects = ConnectionQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["organisation", "-created_at", "-id"], name="connection_newest")]
+        indexes = [
+            models.Index(fields=["organisation", "-created_at", "-id"], name="connection_newest")
+        ]
         constraints = [
-            models.UniqueConstraint(fields=["organisation", "number"], name="one_connection_per_number"),
+            models.UniqueConstraint(
+                fields=["organisation", "number"], name="one_connection_per_number"
+            ),
             models.UniqueConstraint(
                 fields=["organisation", "app", "administration"],
                 condition=Q(revoked_at__isnull=True),
@@ -255,6 +278,18 @@ class Connection(models.Model):
             owner=rights.accesses_of_owner(stands=self.owner_stands, accesses=self.owner_accesses),
         )
 
+    @property
+    def opens(self):
+        """What the keys open now, in a few words for the overview; needs `for_list`."""
+        allowed = self.rights.effective() if not self.is_revoked else ()
+        uses = [str(word) for name, word in _MAIN_USES.items() if name in allowed]
+        if uses or not allowed:
+            return ", ".join(uses)
+        return _("%(count)s of %(all)s API functions") % {
+            "count": len(allowed),
+            "all": len(FUNCTIONS),
+        }
+
     def get_absolute_url(self):
         return self.url("connection")
 
@@ -286,7 +321,10 @@ class KeySetQuerySet(models.QuerySet):
             self.select_related(
                 "connection__app", "connection__owner", "connection__organisation__environment"
             )
-            .annotate(owner_is_member=Exists(members), owner_accesses=Subquery(members.values("accesses")[:1]))
+            .annotate(
+                owner_is_member=Exists(members),
+                owner_accesses=Subquery(members.values("accesses")[:1]),
+            )
             .filter(app_key=app_key)
             .first()
         )
@@ -310,7 +348,9 @@ class KeySet(models.Model):
     first_used_at = models.DateTimeField(null=True, editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)
     retired_at = models.DateTimeField(null=True, editable=False)
-    retired_by = models.ForeignKey(User, models.PROTECT, null=True, editable=False, related_name="+")
+    retired_by = models.ForeignKey(
+        User, models.PROTECT, null=True, editable=False, related_name="+"
+    )
     retired_because = models.CharField(max_length=12, choices=Retired, blank=True, editable=False)
 
     objects = KeySetQuerySet.as_manager()
@@ -322,7 +362,9 @@ class KeySet(models.Model):
                 condition=Q(retired_at__isnull=True),
                 name="one_live_key_set_per_connection",
             ),
-            models.UniqueConstraint(fields=["connection", "version"], name="one_key_set_per_version"),
+            models.UniqueConstraint(
+                fields=["connection", "version"], name="one_key_set_per_version"
+            ),
             models.CheckConstraint(
                 condition=Q(retired_at__isnull=True, retired_because="")
                 | Q(retired_at__isnull=False) & ~Q(retired_because=""),
@@ -348,6 +390,10 @@ class KeySet(models.Model):
 class CallCountQuerySet(models.QuerySet):
     def refused(self):
         return self.exclude(code="")
+
+    def with_old_keys(self):
+        """Calls of software that has not been given the new keys, or was not told of the end (R20)."""
+        return self.filter(code=INVALID_KEYS.code)
 
     def of(self, connection):
         return self.filter(key_set__connection=connection)
@@ -377,9 +423,15 @@ class CallCount(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["key_set", "day", "function", "code"], name="one_count_per_key_set_day_function_and_code"
+                fields=["key_set", "day", "function", "code"],
+                name="one_count_per_key_set_day_function_and_code",
             )
         ]
 
     def __str__(self):
         return f"{self.function or 'me'} {self.code or 'ok'}: {self.calls}"
+
+    @property
+    def error(self):
+        """Why the call was refused, or None."""
+        return ERRORS.get(self.code)

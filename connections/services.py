@@ -28,7 +28,9 @@ class AlreadyCreated(Refused):
 
     def __init__(self, key_set=None):
         self.key_set = key_set
-        super().__init__(_("These keys have been created already. Their Secret cannot be shown again."))
+        super().__init__(
+            _("These keys have been created already. Their Secret cannot be shown again.")
+        )
 
 
 class AlreadyConnected(Refused):
@@ -37,7 +39,9 @@ class AlreadyConnected(Refused):
     def __init__(self, connection):
         self.connection = connection
         super().__init__(
-            _("%(organisation)s is connected to %(app)s already. Create new keys for that connection instead.")
+            _(
+                "%(organisation)s is connected to %(app)s already. Create new keys for that connection instead."
+            )
             % {"organisation": connection.organisation.name, "app": connection.app.name}
         )
 
@@ -49,7 +53,9 @@ class NameTaken(Refused):
 
 class Ended(Refused):
     def __init__(self):
-        super().__init__(_("This connection is revoked and never comes back. Create a new connection."))
+        super().__init__(
+            _("This connection is revoked and never comes back. Create a new connection.")
+        )
 
 
 class OwnerGone(Refused):
@@ -72,7 +78,7 @@ class NotRevoked(Refused):
 def create_own_app(*, environment, name, functions, logo=None, by) -> App:
     """Make an Own App, private to `environment` (R11). `logo` is PNG bytes that we encoded. Raises NameTaken."""
     app = _saved_app(App(environment=environment, name=name, functions=functions))
-    _store_logo(app, logo)
+    store_logo(app, logo)
     record(Action.OWN_APP_CREATED, by=by, subject=app, environment=environment, functions=functions)
     return app
 
@@ -87,7 +93,7 @@ def change_own_app(*, app, name, functions, logo=None, by) -> None:
     before = app.functions
     app.name, app.functions = name, functions
     _saved_app(app)
-    _store_logo(app, logo)
+    store_logo(app, logo)
     record(
         Action.OWN_APP_CHANGED,
         by=by,
@@ -112,7 +118,11 @@ def create_connection(
     Organisation.objects.select_for_update().get(pk=organisation.pk)
     _refuse_second_click(op_id, organisation)
     connections = Connection.objects.filter(organisation=organisation)
-    live = connections.live().filter(app=app, administration=administration).select_related("app", "organisation")
+    live = (
+        connections.live()
+        .filter(app=app, administration=administration)
+        .select_related("app", "organisation")
+    )
     if live.exists():
         raise AlreadyConnected(live.get())
     connection = Connection.objects.create(
@@ -162,7 +172,9 @@ def change_accesses(*, connection, access, functions=(), by) -> None:
         access, functions, connection.app, connection.organisation, connection.owner
     )
     connection.save(update_fields=["access", "functions"])
-    _record(Action.CONNECTION_CHANGED, connection, by, access=access, functions=connection.functions)
+    _record(
+        Action.CONNECTION_CHANGED, connection, by, access=access, functions=connection.functions
+    )
 
 
 @transaction.atomic
@@ -250,7 +262,9 @@ def _functions_given(access, functions, app, organisation, owner):
     if access == Access.ALL:
         return []
     owners = accesses_of(owner, organisation)
-    return rights.grantable(app.functions if access == Access.OWNERS else functions, app=app.functions, owner=owners)
+    return rights.grantable(
+        app.functions if access == Access.OWNERS else functions, app=app.functions, owner=owners
+    )
 
 
 def _saved_app(app):
@@ -262,7 +276,8 @@ def _saved_app(app):
     return app
 
 
-def _store_logo(app, png):
+def store_logo(app, png) -> None:
+    """Keep `png`, which we encoded ourselves, as the logo of `app`; None keeps the one it has."""
     if png:
         digest = hashlib.sha256(png).hexdigest()[:32]
         AppLogo.objects.update_or_create(app=app, defaults={"png": png, "digest": digest})
@@ -282,8 +297,13 @@ def _record(action, connection, by, **details):
 
 def _mail(template, connection, by):
     """Tell the owner and the administrators, each once (R54)."""
-    people = {user.pk: user for user in User.objects.administrators_of(connection.organisation.environment)}
+    people = {
+        user.pk: user
+        for user in User.objects.administrators_of(connection.organisation.environment)
+    }
     if connection.owner.is_active:
         people.setdefault(connection.owner_id, connection.owner)
     for user in people.values():
-        queue(template, to=user.email, language=user.language, user=user, connection=connection, by=by)
+        queue(
+            template, to=user.email, language=user.language, user=user, connection=connection, by=by
+        )

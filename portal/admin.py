@@ -23,7 +23,9 @@ def second_factor_first(login):
     @wraps(login)
     def view(request, *args, **kwargs):
         if not is_mfa_enabled(request.user, SECOND_FACTORS):
-            messages.warning(request, _("The support desk needs two-step sign-in. Switch it on here first."))
+            messages.warning(
+                request, _("The support desk needs two-step sign-in. Switch it on here first.")
+            )
             return redirect("mfa_index")
         return login(request, *args, **kwargs)
 

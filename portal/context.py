@@ -35,7 +35,11 @@ class Frame:
 
     @cached_property
     def organisations(self):
-        found = Organisation.objects.reachable_by(self.user).by_name().values_list("name", "organisation_id")
+        found = (
+            Organisation.objects.reachable_by(self.user)
+            .by_name()
+            .values_list("name", "organisation_id")
+        )
         return [
             SimpleNamespace(
                 name=name,
@@ -63,7 +67,9 @@ class Frame:
         return items
 
     def _item(self, name, label, icon):
-        return SimpleNamespace(url=reverse(name), label=label, icon=icon, current=name == self._menu_item_of_here)
+        return SimpleNamespace(
+            url=reverse(name), label=label, icon=icon, current=name == self._menu_item_of_here
+        )
 
     @cached_property
     def _menu_item_of_here(self):

@@ -52,7 +52,9 @@ def api_shortcut(get_response):
     An API call is known by its keys alone, and costs half of what a page costs before its view begins.
     """
     direct = BaseHandler()
-    direct._view_middleware = direct._template_response_middleware = direct._exception_middleware = []
+    direct._view_middleware = direct._template_response_middleware = (
+        direct._exception_middleware
+    ) = []
     answer = convert_exception_to_response(direct._get_response)
 
     def middleware(request):

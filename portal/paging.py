@@ -14,7 +14,9 @@ class BadCursor(ValueError):
 class Page:
     rows: list
     next: str | None  # the cursor of the page after this one
-    query: str | None = None  # its query string, with the filters of this page; for pages of a browser
+    query: str | None = (
+        None  # its query string, with the filters of this page; for pages of a browser
+    )
 
 
 def page(queryset, *, by, after="", size=50) -> Page:
@@ -36,7 +38,10 @@ def page(queryset, *, by, after="", size=50) -> Page:
     rows = list(queryset.order_by(by, "-pk" if down else "pk")[: size + 1])
     more = len(rows) > size
     rows = rows[:size]
-    return Page(rows, signing.dumps([field.value_to_string(rows[-1]), rows[-1].pk], salt=salt) if more else None)
+    return Page(
+        rows,
+        signing.dumps([field.value_to_string(rows[-1]), rows[-1].pk], salt=salt) if more else None,
+    )
 
 
 def page_of(request, queryset, *, by, size=50) -> Page:

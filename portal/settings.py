@@ -30,7 +30,9 @@ def _read(cast, name, default):
     try:
         return cast(name, default=default)
     except ValueError:
-        raise ImproperlyConfigured(f"{name} has a value that cannot be read: {env.str(name)!r}.") from None
+        raise ImproperlyConfigured(
+            f"{name} has a value that cannot be read: {env.str(name)!r}."
+        ) from None
 
 
 PORTAL_DATA = Path(_read(env.str, "PORTAL_DATA", str(BASE_DIR / "var"))).resolve()
@@ -48,7 +50,12 @@ if PORTAL_HTTPS and _base.scheme != "https":
 PORTAL_DATA.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = server_keys.secret_key(PORTAL_DATA)
 PEPPERS = server_keys.peppers(PORTAL_DATA)
-ALLOWED_HOSTS = [_base.hostname, "localhost", "127.0.0.1", *_read(env.list, "PORTAL_ALLOWED_HOSTS", [])]
+ALLOWED_HOSTS = [
+    _base.hostname,
+    "localhost",
+    "127.0.0.1",
+    *_read(env.list, "PORTAL_ALLOWED_HOSTS", []),
+]
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 
 # Applications and the way of a request
@@ -104,7 +111,11 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "portal.templatetags.ui"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "portal.templatetags.ui",
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -119,7 +130,9 @@ FORM_RENDERER = "portal.forms.PortalRenderer"
 # Data
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{PORTAL_DATA / 'portal.sqlite3'}")}
+DATABASES = {
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{PORTAL_DATA / 'portal.sqlite3'}")
+}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE: writers queue instead of failing; FULL: an answered change survives a power cut.
     DATABASES["default"]["OPTIONS"] = {
@@ -140,7 +153,10 @@ PASSWORD_HASHERS = [
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
@@ -155,7 +171,6 @@ ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupForm"
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
-ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_CHANGE = True
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
@@ -238,8 +253,13 @@ CALLS_FLUSH_SECONDS = 2
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"masked": {"()": "portal.logs.MaskKeys"}, "request_id": {"()": "portal.logs.RequestId"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
+    "filters": {
+        "masked": {"()": "portal.logs.MaskKeys"},
+        "request_id": {"()": "portal.logs.RequestId"},
+    },
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}
+    },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",

@@ -19,7 +19,7 @@ production() {
 step ruff format --check
 step ruff check
 step lint-imports --no-logo
-step djade --check --target-version 5.2 $(find . -name .venv -prune -o -name '*.html' -print)
+step find templates -name '*.html' -exec djade --check --target-version 5.2 {} +
 step python scripts/messages.py
 production check --deploy --fail-level WARNING
 production makemigrations --check --dry-run

@@ -10,5 +10,10 @@ class EventAdmin(ReadOnlyAdmin):
     list_filter = ["action"]
     list_select_related = ["environment"]
     date_hierarchy = "at"
-    search_fields = ["=request_id", "=organisation__organisation_id", "=actor__email", "subject_name"]
+    search_fields = [
+        "=request_id",
+        "=organisation__organisation_id",
+        "=actor__email",
+        "subject_name",
+    ]
     show_full_result_count = False

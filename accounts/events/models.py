@@ -58,7 +58,9 @@ class Event(models.Model):
         "accounts.Organisation", models.PROTECT, null=True, blank=True, related_name="events"
     )
     at = models.DateTimeField(default=timezone.now, editable=False)
-    actor = models.ForeignKey("accounts.User", models.PROTECT, null=True, blank=True, related_name="+")
+    actor = models.ForeignKey(
+        "accounts.User", models.PROTECT, null=True, blank=True, related_name="+"
+    )
     actor_name = models.CharField(max_length=300, blank=True)
     action = models.CharField(max_length=40, choices=Action)
     subject_kind = models.CharField(max_length=20)

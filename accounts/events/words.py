@@ -53,7 +53,9 @@ def in_words(details: dict) -> str:
     parts = []
     if "from" in details and "to" in details:
         parts.append(f"{_value('role', details.pop('from'))} → {_value('role', details.pop('to'))}")
-    parts += [_detail(name, value) for name, value in details.items() if value not in ([], {}, "", None)]
+    parts += [
+        _detail(name, value) for name, value in details.items() if value not in ([], {}, "", None)
+    ]
     return "; ".join(parts)
 
 

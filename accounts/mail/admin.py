@@ -6,7 +6,15 @@ from portal.admin import ReadOnlyAdmin
 
 @admin.register(Mail)
 class MailAdmin(ReadOnlyAdmin):
-    list_display = ["to", "subject", "created_at", "attempts", "sent_at", "given_up_at", "last_error"]
+    list_display = [
+        "to",
+        "subject",
+        "created_at",
+        "attempts",
+        "sent_at",
+        "given_up_at",
+        "last_error",
+    ]
     search_fields = ["to"]
     exclude = ["body"]  # it can hold a link that opens an account
     show_full_result_count = False

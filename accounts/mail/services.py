@@ -28,10 +28,15 @@ def queue(template, *, to, language, **context):
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("A mail belongs into the transaction of the change it reports.")
     with translation.override(language):
-        text = render_to_string(f"mail/{template}.txt", {"base_url": settings.PORTAL_BASE_URL, **context})
+        text = render_to_string(
+            f"mail/{template}.txt", {"base_url": settings.PORTAL_BASE_URL, **context}
+        )
     subject, _, body = text.strip().partition("\n")
     return Mail.objects.create(
-        to=to, sender=settings.DEFAULT_FROM_EMAIL, subject=" ".join(subject.split())[:250], body=body.strip() + "\n"
+        to=to,
+        sender=settings.DEFAULT_FROM_EMAIL,
+        subject=" ".join(subject.split())[:250],
+        body=body.strip() + "\n",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from django.conf import settings
 from django.http import HttpResponse
-from ninja import Field, Query, Router, Schema
+from ninja import Field, Query, Router, Schema, Status
 
 from connections import errors
 from connections.api import Problem, function
@@ -24,7 +24,12 @@ _NOT_READ = {
     ubl.ElementMissing: errors.ELEMENT_MISSING,
     ubl.NotUbl: errors.NOT_UBL,
 }
-_XML_BODY = {"requestBody": {"required": True, "content": {"application/xml": {"schema": {"type": "string"}}}}}
+_XML_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/xml": {"schema": {"type": "string"}}},
+    }
+}
 
 
 class PartyOut(Schema):
@@ -110,14 +115,18 @@ def send_document(request, organisation: str):
     except services.KeyReused:
         raise ApiError(errors.IDEMPOTENCY_KEY_REUSED) from None
     if not invoice.delivered:
-        raise ApiError(errors.RECEIVER_UNKNOWN, id=str(invoice.uuid), receiver=invoice.receiver_address)
-    return (201 if new else 200), _sent(invoice)
+        raise ApiError(
+            errors.RECEIVER_UNKNOWN, id=str(invoice.uuid), receiver=invoice.receiver_address
+        )
+    return Status(201 if new else 200, _sent(invoice))
 
 
 @function("GetOutboxDocuments", router, response={200: SentPage, 422: Problem})
 def outbox(request, organisation: str, listing: Query[Listing]):
     """Sent invoices, the newest last."""
-    invoices = Invoice.objects.sent_by(request.auth.organisation).select_related("sender", "receiver")
+    invoices = Invoice.objects.sent_by(request.auth.organisation).select_related(
+        "sender", "receiver"
+    )
     rows, cursor = _listed(invoices, listing)
     return {"items": [_sent(invoice) for invoice in rows], "next": cursor}
 
@@ -147,7 +156,13 @@ def inbox_document(request, organisation: str, id: str):
     )
 
 
-@function("GetInboxDocument", router, path="/confirm", method="POST", response={200: ConfirmedOut, 404: Problem})
+@function(
+    "GetInboxDocument",
+    router,
+    path="/confirm",
+    method="POST",
+    response={200: ConfirmedOut, 404: Problem},
+)
 def confirm(request, organisation: str, id: str):
     """Confirm that the software has stored the invoice; it is not offered to these keys again."""
     call = request.auth
@@ -169,7 +184,10 @@ def _idempotency_key(request) -> str:
         raise ApiError(
             errors.WRONG_INPUT,
             details=[
-                {"field": "Idempotency-Key", "message": "At most 255 visible ASCII characters, without spaces."}
+                {
+                    "field": "Idempotency-Key",
+                    "message": "At most 255 visible ASCII characters, without spaces.",
+                }
             ],
         )
     return key
@@ -181,7 +199,10 @@ def _invoice(call, id, *related):
     except ValueError:
         raise ApiError(errors.NO_SUCH_INVOICE) from None
     invoice = (
-        Invoice.objects.received_by(call.organisation).select_related(*related).filter(uuid=wanted).first()
+        Invoice.objects.received_by(call.organisation)
+        .select_related(*related)
+        .filter(uuid=wanted)
+        .first()
     )
     if invoice is None:
         raise ApiError(errors.NO_SUCH_INVOICE)
@@ -196,7 +217,9 @@ def _listed(invoices, listing):
     try:
         found = page(invoices, by="created_at", after=listing.next, size=listing.limit)
     except BadCursor:
-        details = [{"field": "next", "message": "This cursor is not one that a page of this list gave."}]
+        details = [
+            {"field": "next", "message": "This cursor is not one that a page of this list gave."}
+        ]
         raise ApiError(errors.WRONG_INPUT, details=details) from None
     return found.rows, found.next
 

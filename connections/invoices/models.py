@@ -20,16 +20,22 @@ class InvoiceQuerySet(models.QuerySet):
 
     def ready_for(self, connection):
         """Offered to this connection and not confirmed by it yet (R50)."""
-        return self.filter(Exists(Offer.objects.ready().filter(invoice=OuterRef("pk"), connection=connection)))
+        return self.filter(
+            Exists(Offer.objects.ready().filter(invoice=OuterRef("pk"), connection=connection))
+        )
 
     def retrieved_by(self, connection):
-        done = Offer.objects.filter(invoice=OuterRef("pk"), connection=connection, retrieved_at__isnull=False)
+        done = Offer.objects.filter(
+            invoice=OuterRef("pk"), connection=connection, retrieved_at__isnull=False
+        )
         return self.filter(Exists(done))
 
     def with_delivery_to(self, connection):
         """Add `offered` and `retrieved`: how far this connection is with each invoice."""
         offers = Offer.objects.filter(invoice=OuterRef("pk"), connection=connection)
-        return self.annotate(offered=Exists(offers), retrieved=Exists(offers.filter(retrieved_at__isnull=False)))
+        return self.annotate(
+            offered=Exists(offers), retrieved=Exists(offers.filter(retrieved_at__isnull=False))
+        )
 
 
 class Invoice(models.Model):
@@ -74,7 +80,9 @@ class Invoice(models.Model):
 class Document(models.Model):
     """The bytes of an invoice, as they came; apart from it, so that lists never read them."""
 
-    invoice = models.OneToOneField(Invoice, models.PROTECT, related_name="document", primary_key=True)
+    invoice = models.OneToOneField(
+        Invoice, models.PROTECT, related_name="document", primary_key=True
+    )
     xml = models.BinaryField()
 
     def __str__(self):
@@ -103,7 +111,9 @@ class Offer(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                fields=["connection", "invoice"], condition=Q(retrieved_at__isnull=True), name="offer_ready"
+                fields=["connection", "invoice"],
+                condition=Q(retrieved_at__isnull=True),
+                name="offer_ready",
             )
         ]
         constraints = [

@@ -111,7 +111,9 @@ def _store(document, xml, digest, through):
 
 def _named(party):
     return Organisation.objects.known_by(
-        addresses=party.addresses, registration_number=party.registration_number, country=party.country
+        addresses=party.addresses,
+        registration_number=party.registration_number,
+        country=party.country,
     )
 
 

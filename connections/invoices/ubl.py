@@ -13,7 +13,10 @@ from lxml import etree
 CAC = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
 CBC = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"
 _NS = {"cac": CAC, "cbc": CBC}
-_KINDS = {f"{{urn:oasis:names:specification:ubl:schema:xsd:{kind}-2}}{kind}": kind for kind in ("Invoice", "CreditNote")}
+_KINDS = {
+    f"{{urn:oasis:names:specification:ubl:schema:xsd:{kind}-2}}{kind}": kind
+    for kind in ("Invoice", "CreditNote")
+}
 _LARGEST_TOTAL = Decimal(10) ** 16
 
 
@@ -73,7 +76,11 @@ def read(xml: bytes) -> Document:
 
 def _parse(xml):
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
     )
     try:
         root = etree.fromstring(xml, parser)
@@ -142,8 +149,12 @@ def _party(root, path):
         addresses=tuple(
             address for element in ids if element is not None and (address := _address(element))
         ),
-        country=party.findtext("cac:PostalAddress/cac:Country/cbc:IdentificationCode", "", _NS).strip()[:2],
-        registration_number="".join((company.text or "").split())[:20] if company is not None else "",
+        country=party.findtext(
+            "cac:PostalAddress/cac:Country/cbc:IdentificationCode", "", _NS
+        ).strip()[:2],
+        registration_number="".join((company.text or "").split())[:20]
+        if company is not None
+        else "",
     )
 
 

@@ -9,132 +9,338 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='App',
+            name="App",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60, verbose_name='name')),
-                ('description', models.CharField(blank=True, max_length=150, verbose_name='what it is')),
-                ('functions', models.JSONField(default=list, verbose_name='API functions')),
-                ('published', models.BooleanField(default=True, verbose_name='published')),
-                ('quick_connect', models.BooleanField(default=False, verbose_name='supports Quick Connect')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('environment', models.ForeignKey(blank=True, help_text='Empty for a Generic App.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='own_apps', to='accounts.environment', verbose_name='environment')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60, verbose_name="name")),
+                (
+                    "description",
+                    models.CharField(blank=True, max_length=150, verbose_name="what it is"),
+                ),
+                ("functions", models.JSONField(default=list, verbose_name="API functions")),
+                ("published", models.BooleanField(default=True, verbose_name="published")),
+                (
+                    "quick_connect",
+                    models.BooleanField(default=False, verbose_name="supports Quick Connect"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty for a Generic App.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="own_apps",
+                        to="accounts.environment",
+                        verbose_name="environment",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='AppLogo',
+            name="AppLogo",
             fields=[
-                ('app', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='logo', serialize=False, to='connections.app')),
-                ('digest', models.CharField(db_index=True, max_length=32)),
-                ('png', models.BinaryField()),
+                (
+                    "app",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="logo",
+                        serialize=False,
+                        to="connections.app",
+                    ),
+                ),
+                ("digest", models.CharField(db_index=True, max_length=32)),
+                ("png", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='Connection',
+            name="Connection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('number', models.PositiveIntegerField(editable=False)),
-                ('name', models.CharField(max_length=60, verbose_name='name of the key')),
-                ('administration', models.CharField(blank=True, max_length=60, verbose_name='administration')),
-                ('access', models.CharField(choices=[('all', 'All accesses'), ('owners', "This user's accesses"), ('chosen', 'Decide for yourself')], default='all', max_length=10, verbose_name='access')),
-                ('functions', models.JSONField(default=list, editable=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('revoked_at', models.DateTimeField(editable=False, null=True)),
-                ('deleted_at', models.DateTimeField(editable=False, null=True)),
-                ('app', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='connections', to='connections.app')),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deleted_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='connections', to='accounts.organisation')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='owned_connections', to=settings.AUTH_USER_MODEL)),
-                ('revoked_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("number", models.PositiveIntegerField(editable=False)),
+                ("name", models.CharField(max_length=60, verbose_name="name of the key")),
+                (
+                    "administration",
+                    models.CharField(blank=True, max_length=60, verbose_name="administration"),
+                ),
+                (
+                    "access",
+                    models.CharField(
+                        choices=[
+                            ("all", "All accesses"),
+                            ("owners", "This user's accesses"),
+                            ("chosen", "Decide for yourself"),
+                        ],
+                        default="all",
+                        max_length=10,
+                        verbose_name="access",
+                    ),
+                ),
+                ("functions", models.JSONField(default=list, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("revoked_at", models.DateTimeField(editable=False, null=True)),
+                ("deleted_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "app",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="connections",
+                        to="connections.app",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deleted_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="connections",
+                        to="accounts.organisation",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="owned_connections",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "revoked_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='KeySet',
+            name="KeySet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField()),
-                ('app_key', models.CharField(max_length=26, unique=True)),
-                ('pepper', models.PositiveSmallIntegerField()),
-                ('secret_digest', models.CharField(max_length=64)),
-                ('op_id', models.UUIDField(unique=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('first_used_at', models.DateTimeField(editable=False, null=True)),
-                ('last_used_at', models.DateTimeField(editable=False, null=True)),
-                ('retired_at', models.DateTimeField(editable=False, null=True)),
-                ('retired_because', models.CharField(blank=True, choices=[('superseded', 'Replaced by new keys'), ('revoked', 'Revoked')], editable=False, max_length=12)),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='key_sets', to='connections.connection')),
-                ('created_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('retired_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("version", models.PositiveIntegerField()),
+                ("app_key", models.CharField(max_length=26, unique=True)),
+                ("pepper", models.PositiveSmallIntegerField()),
+                ("secret_digest", models.CharField(max_length=64)),
+                ("op_id", models.UUIDField(unique=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("first_used_at", models.DateTimeField(editable=False, null=True)),
+                ("last_used_at", models.DateTimeField(editable=False, null=True)),
+                ("retired_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "retired_because",
+                    models.CharField(
+                        blank=True,
+                        choices=[("superseded", "Replaced by new keys"), ("revoked", "Revoked")],
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="key_sets",
+                        to="connections.connection",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "retired_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CallCount',
+            name="CallCount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('function', models.CharField(blank=True, max_length=40)),
-                ('code', models.CharField(blank=True, max_length=13)),
-                ('calls', models.PositiveIntegerField(default=0)),
-                ('last_at', models.DateTimeField()),
-                ('last_request_id', models.CharField(max_length=40)),
-                ('last_network', models.CharField(max_length=45)),
-                ('key_set', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='calls', to='connections.keyset')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("day", models.DateField()),
+                ("function", models.CharField(blank=True, max_length=40)),
+                ("code", models.CharField(blank=True, max_length=13)),
+                ("calls", models.PositiveIntegerField(default=0)),
+                ("last_at", models.DateTimeField()),
+                ("last_request_id", models.CharField(max_length=40)),
+                ("last_network", models.CharField(max_length=45)),
+                (
+                    "key_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="calls",
+                        to="connections.keyset",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='app',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('name'), condition=models.Q(('environment__isnull', True)), name='one_generic_app_per_name'),
+            model_name="app",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Lower("name"),
+                condition=models.Q(("environment__isnull", True)),
+                name="one_generic_app_per_name",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='app',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('name'), models.F('environment'), name='one_own_app_per_name_and_environment'),
+            model_name="app",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Lower("name"),
+                models.F("environment"),
+                name="one_own_app_per_name_and_environment",
+            ),
         ),
         migrations.AddIndex(
-            model_name='connection',
-            index=models.Index(fields=['organisation', '-created_at', '-id'], name='connection_newest'),
+            model_name="connection",
+            index=models.Index(
+                fields=["organisation", "-created_at", "-id"], name="connection_newest"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='connection',
-            constraint=models.UniqueConstraint(fields=('organisation', 'number'), name='one_connection_per_number'),
+            model_name="connection",
+            constraint=models.UniqueConstraint(
+                fields=("organisation", "number"), name="one_connection_per_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='connection',
-            constraint=models.UniqueConstraint(condition=models.Q(('revoked_at__isnull', True)), fields=('organisation', 'app', 'administration'), name='one_live_connection_per_package_and_administration'),
+            model_name="connection",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("revoked_at__isnull", True)),
+                fields=("organisation", "app", "administration"),
+                name="one_live_connection_per_package_and_administration",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='connection',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('revoked_at__isnull', True), ('revoked_by__isnull', True)), models.Q(('revoked_at__isnull', False), ('revoked_by__isnull', False)), _connector='OR'), name='revoking_has_a_time_and_a_person'),
+            model_name="connection",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("revoked_at__isnull", True), ("revoked_by__isnull", True)),
+                    models.Q(("revoked_at__isnull", False), ("revoked_by__isnull", False)),
+                    _connector="OR",
+                ),
+                name="revoking_has_a_time_and_a_person",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='connection',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('deleted_at__isnull', True), ('deleted_by__isnull', True)), models.Q(('deleted_at__isnull', False), ('deleted_by__isnull', False), ('revoked_at__isnull', False)), _connector='OR'), name='only_what_is_revoked_is_deleted_by_a_person'),
+            model_name="connection",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("deleted_at__isnull", True), ("deleted_by__isnull", True)),
+                    models.Q(
+                        ("deleted_at__isnull", False),
+                        ("deleted_by__isnull", False),
+                        ("revoked_at__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="only_what_is_revoked_is_deleted_by_a_person",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='keyset',
-            constraint=models.UniqueConstraint(condition=models.Q(('retired_at__isnull', True)), fields=('connection',), name='one_live_key_set_per_connection'),
+            model_name="keyset",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("retired_at__isnull", True)),
+                fields=("connection",),
+                name="one_live_key_set_per_connection",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='keyset',
-            constraint=models.UniqueConstraint(fields=('connection', 'version'), name='one_key_set_per_version'),
+            model_name="keyset",
+            constraint=models.UniqueConstraint(
+                fields=("connection", "version"), name="one_key_set_per_version"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='keyset',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('retired_at__isnull', True), ('retired_because', '')), models.Q(('retired_at__isnull', False), models.Q(('retired_because', ''), _negated=True)), _connector='OR'), name='retirement_has_a_time_and_a_reason'),
+            model_name="keyset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("retired_at__isnull", True), ("retired_because", "")),
+                    models.Q(
+                        ("retired_at__isnull", False),
+                        models.Q(("retired_because", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="retirement_has_a_time_and_a_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='callcount',
-            constraint=models.UniqueConstraint(fields=('key_set', 'day', 'function', 'code'), name='one_count_per_key_set_day_function_and_code'),
+            model_name="callcount",
+            constraint=models.UniqueConstraint(
+                fields=("key_set", "day", "function", "code"),
+                name="one_count_per_key_set_day_function_and_code",
+            ),
         ),
     ]

@@ -62,7 +62,9 @@ def logo(request, digest):
 
 
 def _app(request, pk):
-    app = App.objects.usable_by(request.user.environment).select_related("logo").filter(pk=pk).first()
+    app = (
+        App.objects.usable_by(request.user.environment).select_related("logo").filter(pk=pk).first()
+    )
     if app is None:
         raise Http404
     return app

@@ -1,18 +1,19 @@
 """One connection: how it is, its keys, its accesses, testing, revoking and deleting it."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Max, Q, Sum
 from django.http import Http404
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access import organisation_page, recent_login_required
+from accounts.access import Line, organisation_page, recent_login_required
 from accounts.events.models import Event
 from accounts.roles import Permission
 from connections import services
@@ -20,17 +21,10 @@ from connections.errors import ERRORS
 from connections.forms import AccessForm, NewKeysForm
 from connections.models import CallCount, Connection
 from connections.views.create import already_created_page, keys_page
+from portal.htmx import render_part
 
 CHART_DAYS = 30
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One line of "Test connection": what must hold, and whether it does (R24)."""
-
-    ok: bool
-    label: str
-    how: str = ""
+STILL_CALLING_DAYS = 7
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -40,13 +34,21 @@ def detail(request, organisation, number):
     calls = CallCount.objects.of(connection)
     context = {
         "connection": connection,
-        "marks": [mark for mark in connection.rights.marks() if mark.app],
-        "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by("-version")[:10],
+        "last_call": calls.filter(code="").order_by("-last_at").first(),
+        "still_calling": calls.with_old_keys()
+        .of_last_days(STILL_CALLING_DAYS)
+        .aggregate(calls=Sum("calls", default=0), last_at=Max("last_at")),
+        "marks": connection.rights.marks(),
+        "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(
+            "-version"
+        )[:10],
         "days": _days(calls),
         "refusals": _refusals(calls),
-        "events": Event.objects.about("connection", connection.uuid).select_related("actor").newest_first()[:20],
+        "events": Event.objects.about("connection", connection.uuid)
+        .select_related("actor")
+        .newest_first()[:20],
     }
-    return render(request, "connections/detail.html", context)
+    return render_part(request, "connections/detail.html", "connections/_state.html", context)
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -69,7 +71,9 @@ def new_keys(request, organisation, number):
         except services.Refused as refused:
             refusal = refused
     context = {"connection": connection, "form": form, "refusal": refusal}
-    return render(request, "connections/new_keys.html", context, status=422 if form.is_bound else 200)
+    return render(
+        request, "connections/new_keys.html", context, status=422 if form.is_bound else 200
+    )
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -91,10 +95,14 @@ def accesses(request, organisation, number):
         except services.Refused as refused:
             refusal = refused
         else:
-            messages.success(request, _("The accesses are changed. They hold from the next call on."))
+            messages.success(
+                request, _("The accesses are changed. They hold from the next call on.")
+            )
             return redirect(connection)
     context = {"connection": connection, "form": form, "refusal": refusal}
-    return render(request, "connections/accesses.html", context, status=422 if form.is_bound else 200)
+    return render(
+        request, "connections/accesses.html", context, status=422 if form.is_bound else 200
+    )
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -102,9 +110,17 @@ def accesses(request, organisation, number):
 def test(request, organisation, number):
     """Test connection, from the portal's side (R24)."""
     connection = _connection(organisation, number)
-    return render(
-        request, "connections/test.html", {"connection": connection, "conditions": _conditions(connection)}
-    )
+    lines = _conditions(connection)
+    calls = CallCount.objects.of(connection).select_related("key_set").order_by("-last_at")
+    context = {
+        "connection": connection,
+        "lines": lines,
+        "ok": all(line.ok for line in lines),
+        "last_good": calls.filter(code="").first(),
+        "last_bad": calls.refused().first(),
+        "base_url": settings.PORTAL_BASE_URL,
+    }
+    return render(request, "connections/test.html", context)
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -120,7 +136,9 @@ def revoke(request, organisation, number):
         else:
             messages.success(
                 request,
-                _("The connection is revoked. Revoke it in %(app)s too, or the software keeps calling.")
+                _(
+                    "The connection is revoked. Revoke it in %(app)s too, or the software keeps calling."
+                )
                 % {"app": connection.app.name},
             )
         return redirect(connection)
@@ -138,13 +156,20 @@ def delete(request, organisation, number):
         except services.NotRevoked as refused:
             messages.warning(request, str(refused))
             return redirect(connection)
-        messages.success(request, _("The connection is deleted. Its history stays in the activity log."))
+        messages.success(
+            request, _("The connection is deleted. Its history stays in the activity log.")
+        )
         return redirect("connections:overview-of", organisation=organisation.organisation_id)
     return render(request, "connections/delete.html", {"connection": connection})
 
 
 def _connection(organisation, number):
-    connection = Connection.objects.listed().for_list().filter(organisation=organisation, number=number).first()
+    connection = (
+        Connection.objects.listed()
+        .for_list()
+        .filter(organisation=organisation, number=number)
+        .first()
+    )
     if connection is None:
         raise Http404
     return connection
@@ -156,11 +181,15 @@ def _days(calls):
         row["day"]: row
         for row in calls.of_last_days(CHART_DAYS)
         .values("day")
-        .annotate(good=Sum("calls", filter=Q(code=""), default=0), bad=Sum("calls", filter=~Q(code=""), default=0))
+        .annotate(
+            accepted=Sum("calls", filter=Q(code=""), default=0),
+            refused=Sum("calls", filter=~Q(code=""), default=0),
+        )
     }
     today = timezone.localdate()
     days = [today - timedelta(days=ago) for ago in reversed(range(CHART_DAYS))]
-    return [counted.get(day, {"day": day, "good": 0, "bad": 0}) for day in days]
+    nothing = {"accepted": 0, "refused": 0}
+    return [{**counted.get(day, nothing), "date": day} for day in days]
 
 
 def _refusals(calls):
@@ -176,44 +205,48 @@ def _refusals(calls):
 
 
 def _conditions(connection):
-    live = connection.key_sets.live().first()
-    allowed = connection.rights.effective()
-    owner = connection.owner.get_full_name()
-    last_good = CallCount.objects.of(connection).filter(code="").aggregate(at=Max("last_at"))["at"]
-    last_bad = CallCount.objects.of(connection).refused().order_by("-last_at").first()
-    lines = [
-        Condition(
-            live is not None,
-            _("The keys are active.") if live else _("The keys are revoked."),
+    """The lines of "Test connection": what must hold, whether it does, and what to do where it does not (R24)."""
+    owner = {"owner": connection.owner.get_full_name()}
+    opened = len(connection.rights.effective())
+    good = CallCount.objects.of(connection).filter(code="").exists()
+    return [
+        _line(
+            connection.key_sets.live().exists(),
+            _("The keys are active."),
+            _("The keys are revoked."),
             _("Create a new connection: a revoked one never comes back."),
         ),
-        Condition(
+        _line(
             connection.owner_stands,
-            _("The owner, %(owner)s, is a member with the right role.") % {"owner": owner}
-            if connection.owner_stands
-            else _("The owner, %(owner)s, is no longer a member with the right role.") % {"owner": owner},
+            _("The owner, %(owner)s, is a member with the right role.") % owner,
+            _("The owner, %(owner)s, is no longer a member with the right role.") % owner,
             _("An administrator gives the role and the membership back, under Users."),
         ),
-        Condition(
-            bool(allowed),
-            _("The keys open %(count)s API functions.") % {"count": len(allowed)}
-            if allowed
-            else _("The keys open no API function."),
+        _line(
+            opened > 0,
+            ngettext(
+                "The keys open %(count)s API function.",
+                "The keys open %(count)s API functions.",
+                opened,
+            )
+            % {"count": opened},
+            _("The keys open no API function."),
             _("Edit the accesses of the connection, or the permissions of its app."),
         ),
-        Condition(
+        _line(
             connection.organisation.environment.blocked_at is None,
-            _("The environment is not blocked.")
-            if connection.organisation.environment.blocked_at is None
-            else _("The environment is blocked."),
+            _("The environment is not blocked."),
+            _("The environment is blocked."),
             _("Contact support."),
         ),
-        Condition(
-            last_good is not None,
-            _("The software has called with success.")
-            if last_good
-            else _("The software has not called with success yet."),
+        _line(
+            good,
+            _("The software has called with success."),
+            _("The software has not called with success yet."),
             _("Enter both keys in the software, then use its own button to test the connection."),
         ),
     ]
-    return {"lines": lines, "ok": all(line.ok for line in lines), "last_good": last_good, "last_bad": last_bad}
+
+
+def _line(ok, holds, fails, how):
+    return Line(True, holds) if ok else Line(False, fails, how)

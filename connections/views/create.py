@@ -1,11 +1,16 @@
 """Creating a connection: for whom, with which package, with which access; then the keys, once."""
 
+from django.db.models import F, Q
+from django.db.models.functions import Lower
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import environment_page, organisation_page, recent_login_required
+from accounts.forms import SearchForm
 from accounts.models import Organisation
 from accounts.roles import Permission
 from connections import services
@@ -14,43 +19,76 @@ from connections.models import App, Connection
 from portal.htmx import render_part
 
 
+STEPS = [_("Choose the package"), _("Name and access"), _("Copy the keys")]
+KINDS = {
+    "generic": Q(environment__isnull=True),
+    "own": Q(environment__isnull=False),
+}
+ORGANISATIONS_SHOWN = 100
+
+
 @environment_page(Permission.MANAGE_KEYS)
 @require_safe
 def choose_organisation(request):
-    organisations = list(Organisation.objects.reachable_by(request.user).by_name())
-    if len(organisations) == 1:
-        return redirect("connections:new", organisation=organisations[0].organisation_id)
-    return render(request, "connections/choose_organisation.html", {"choices": organisations})
+    """For whom; with one organisation there is nothing to choose. `kind` travels on to the gallery."""
+    kind, filters = _kind(request), SearchForm(request.GET)
+    reachable = Organisation.objects.reachable_by(request.user).by_name()
+    first = list(reachable[:2])
+    if len(first) == 1:
+        page = reverse("connections:new", kwargs={"organisation": first[0].organisation_id})
+        return redirect(f"{page}?kind={kind}" if kind else page)
+    found = list(filters.narrow(reachable)[: ORGANISATIONS_SHOWN + 1])
+    context = {
+        "choices": found[:ORGANISATIONS_SHOWN],
+        "more": len(found) > ORGANISATIONS_SHOWN,
+        "filters": filters,
+        "kind": kind,
+    }
+    return render_part(
+        request, "connections/choose_organisation.html", "connections/_organisations.html", context
+    )
 
 
 @organisation_page(Permission.MANAGE_KEYS)
 @require_safe
 def choose_package(request, organisation):
     """Step 1: the gallery of Generic Apps and of the environment's Own Apps."""
-    text = request.GET.get("q", "").replace("\0", "").strip()[:100]
-    apps = App.objects.usable_by(organisation.environment).select_related("logo").by_name()
-    if text:
-        apps = apps.search(text)
-    connected = set(Connection.objects.live().filter(organisation=organisation).values_list("app", flat=True))
-    context = {"organisation": organisation, "apps": apps, "text": text, "connected": connected}
-    return render_part(request, "connections/choose_package.html", "connections/_packages.html", context)
+    kind, filters = _kind(request), SearchForm(request.GET)
+    apps = filters.narrow(App.objects.usable_by(organisation.environment).select_related("logo"))
+    if kind:
+        apps = apps.filter(KINDS[kind])
+    context = {
+        "organisation": organisation,
+        "apps": apps.order_by(F("environment").desc(nulls_first=True), Lower("name"), "pk"),
+        "kind": kind,
+        "filters": filters,
+        "connected": set(organisation.connections.live().values_list("app", flat=True)),
+        "steps": STEPS,
+    }
+    return render_part(
+        request, "connections/choose_package.html", "connections/_packages.html", context
+    )
 
 
 @organisation_page(Permission.MANAGE_KEYS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_own_app(request, organisation):
     """Step 1, the other way: make an Own App, then go on with it."""
-    form = OwnAppForm(request.POST or None, request.FILES or None)
+    name = request.GET.get("name", "").replace("\0", "")[:60]
+    form = OwnAppForm(request.POST or None, request.FILES or None, initial={"name": name})
     if request.method == "POST" and form.is_valid():
         try:
             app = services.create_own_app(
                 environment=organisation.environment, by=request.user, **form.cleaned_data
             )
-            return redirect("connections:create", organisation=organisation.organisation_id, app=app.pk)
+            return redirect(
+                "connections:create", organisation=organisation.organisation_id, app=app.pk
+            )
         except services.NameTaken as taken:
             form.add_error("name", str(taken))
     status = 422 if form.is_bound else 200
-    return render(request, "connections/own_app.html", {"form": form, "organisation": organisation}, status=status)
+    context = {"form": form, "organisation": organisation, "steps": STEPS}
+    return render(request, "connections/own_app.html", context, status=status)
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -59,7 +97,12 @@ def new_own_app(request, organisation):
 @sensitive_variables("pair")
 def create(request, organisation, app):
     """Step 2: name and access. The answer to its POST is step 3, the page that shows the keys once (R13, R14)."""
-    app = App.objects.usable_by(organisation.environment).select_related("logo").filter(pk=app).first()
+    app = (
+        App.objects.usable_by(organisation.environment)
+        .select_related("logo")
+        .filter(pk=app)
+        .first()
+    )
     if app is None:
         raise Http404
     form = ConnectionForm(
@@ -68,7 +111,7 @@ def create(request, organisation, app):
         owner_accesses=services.accesses_of(request.user, organisation),
         initial={"name": app.name},
     )
-    context = {"organisation": organisation, "app": app, "form": form}
+    context = {"organisation": organisation, "app": app, "form": form, "steps": STEPS}
     if request.method == "POST" and form.is_valid():
         try:
             connection, pair = services.create_connection(
@@ -87,8 +130,19 @@ def create(request, organisation, app):
 def keys_page(request, connection, pair, *, new):
     """The one answer that holds a Secret: a full page, stored by nobody (R14)."""
     connection = get_object_or_404(Connection.objects.for_list(), pk=connection.pk)
-    context = {"connection": connection, "pair": pair, "secret": pair.secret.reveal(), "new": new}
+    context = {
+        "connection": connection,
+        "pair": pair,
+        "secret": pair.secret.reveal(),
+        "new": new,
+        "steps": STEPS,
+    }
     return render(request, "connections/keys.html", context)
+
+
+def _kind(request):
+    kind = request.GET.get("kind")
+    return kind if kind in KINDS else ""
 
 
 def already_created_page(request, already, organisation):

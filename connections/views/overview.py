@@ -1,39 +1,43 @@
 """Where a person begins, and the connections of all organisations or of one."""
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.access import environment_page, organisation_page
-from accounts.models import Organisation
+from accounts.models import Organisation, User
 from accounts.roles import Permission
 from connections.forms import FilterForm
 from connections.models import CallCount, Connection
 from portal.htmx import render_part
 from portal.paging import page_of
 
+STILL_CALLING_DAYS = 7
+SHOWN = 5
+ORGANISATIONS_SHOWN = 20
+
 
 @environment_page(Permission.VIEW_ORGANISATION)
 @require_safe
 def home(request):
     """Is everything all right, and what can I do next?"""
-    organisations = Organisation.objects.reachable_by(request.user)
-    context = {"organisations": organisations.annotate(
-        live=Count("connections", filter=Q(connections__revoked_at__isnull=True))
-    ).by_name()[:20]}
-    if request.user.may(Permission.MANAGE_KEYS):
-        reach = Connection.objects.listed().within_reach_of(request.user)
-        context |= {
-            "active": reach.working().count(),
-            "never_used": reach.never_used().count(),
-            "refused": CallCount.objects.refused()
-            .filter(key_set__connection__in=reach, day=timezone.localdate())
-            .aggregate(calls=Sum("calls"))["calls"]
-            or 0,
-            "suspended": list(reach.suspended().for_list()[:5]),
-            "unused": list(reach.never_used().for_list().order_by("-created_at")[:5]),
-        }
+    live = Count("connections", filter=Q(connections__revoked_at__isnull=True))
+    organisations = list(
+        Organisation.objects.reachable_by(request.user)
+        .annotate(live=live)
+        .by_name()[: ORGANISATIONS_SHOWN + 1]
+    )
+    context = {
+        "organisations": organisations[:ORGANISATIONS_SHOWN],
+        "more_organisations": len(organisations) > ORGANISATIONS_SHOWN,
+        "may_manage_keys": request.user.may(Permission.MANAGE_KEYS),
+        "may_add_organisations": request.user.may(Permission.MANAGE_ORGANISATIONS),
+    }
+    if context["may_manage_keys"]:
+        context |= _state_of(Connection.objects.listed().within_reach_of(request.user))
+    else:
+        context["administrators"] = User.objects.administrators_of(request.user.environment)[:SHOWN]
     return render(request, "connections/home.html", context)
 
 
@@ -51,10 +55,36 @@ def overview_of(request, organisation):
 
 def _overview(request, connections, organisation=None):
     form = FilterForm(request.GET)
-    connections = form.applied_to(connections.listed())
+    found = form.applied_to(connections.listed())
     context = {
-        "page": page_of(request, connections.for_list(), by="-created_at"),
+        "page": page_of(request, found.for_list(), by="-created_at"),
+        "count": found.count(),
         "form": form,
         "organisation": organisation,
     }
     return render_part(request, "connections/overview.html", "connections/_rows.html", context)
+
+
+def _state_of(connections):
+    """How the connections within reach are: the numbers, and what needs attention."""
+    refused = CallCount.objects.refused().filter(key_set__connection__in=connections)
+    return {
+        "active": connections.working().count(),
+        "never_used": connections.never_used().count(),
+        "refused": refused.filter(day=timezone.localdate()).aggregate(
+            calls=Sum("calls", default=0)
+        )["calls"],
+        "suspended": connections.suspended().for_list()[:SHOWN],
+        "unused": connections.never_used().for_list().order_by("-created_at")[:SHOWN],
+        "still_calling": refused.with_old_keys()
+        .of_last_days(STILL_CALLING_DAYS)
+        .values(
+            "key_set__connection__organisation__organisation_id",
+            "key_set__connection__organisation__name",
+            "key_set__connection__number",
+            "key_set__connection__name",
+            "key_set__connection__revoked_at",
+        )
+        .annotate(calls=Sum("calls"), last_at=Max("last_at"))
+        .order_by("-last_at")[:SHOWN],
+    }

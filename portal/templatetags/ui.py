@@ -52,7 +52,9 @@ def _in_words(moment):
     if distance < timedelta(days=1):
         return naturaltime(moment)
     whole_days = timedelta(days=distance.days)
-    return naturaltime(now - whole_days if moment < now else now + whole_days + timedelta(seconds=1))
+    if moment < now:
+        return naturaltime(now - whole_days)
+    return naturaltime(now + whole_days + timedelta(seconds=1))
 
 
 @register.filter
@@ -63,15 +65,15 @@ def tone(name):
 
 @register.simple_block_tag
 def dialog(content, id, title):
-    """A dialog that `<button type="button" command="show-modal" commandfor="id">` opens without a script.
+    """A dialog that a button with `command="show-modal" commandfor="id"` opens without a script.
 
     The content brings `<div class="body">` and `<footer>`, in a form where it needs one.
     """
     return format_html(
         '<dialog class="dialog" id="{id}" closedby="any" aria-labelledby="{id}-title">'
         '<h2 id="{id}-title">{title}</h2>{content}'
-        '<button type="button" class="btn ghost icon-only close" command="close" commandfor="{id}" aria-label="{close}">'
-        "{cross}</button></dialog>",
+        '<button type="button" class="btn ghost icon-only close" command="close" commandfor="{id}"'
+        ' aria-label="{close}">{cross}</button></dialog>',
         id=id,
         title=title,
         close=_("Close"),

@@ -104,30 +104,43 @@ if (toasts) {
 }
 
 // Forms answer the click at once and cannot be sent twice. data-busy="off" opts out (downloads).
-function release(form) {
-  delete form.dataset.sent;
-  const button = form.querySelector("[aria-busy=true]") ?? document.querySelector(`[form="${form.id}"][aria-busy=true]`);
-  button?.removeAttribute("aria-busy");
-  button?.removeAttribute("aria-disabled");
-}
-
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (form.method !== "post" || form.dataset.busy === "off") return;
-  if (form.dataset.sent) {
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    return;
-  }
+function hold(form, button) {
   form.dataset.sent = "yes";
-  const button = event.submitter ?? form.querySelector("button:not([type=button])");
   button?.setAttribute("aria-busy", "true");
   button?.setAttribute("aria-disabled", "true");
   setTimeout(() => release(form), 20000);
+}
+
+function release(form) {
+  delete form.dataset.sent;
+  for (const button of form.elements) {
+    if (button.getAttribute("aria-busy") !== "true") continue;
+    button.removeAttribute("aria-busy");
+    button.removeAttribute("aria-disabled");
+  }
+}
+
+const buttonOf = (form) => form.querySelector("button:not([type=button])");
+const sentByHtmx = "[hx-post], [hx-put], [hx-patch], [hx-delete]";
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  } else if (form.method === "post" && form.dataset.busy !== "off" && !form.matches(sentByHtmx)) {
+    hold(form, event.submitter ?? buttonOf(form));
+    setTimeout(() => event.defaultPrevented && release(form));
+  }
 }, true);
 
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const form = event.target.closest("form");
+  if (form?.matches(sentByHtmx)) hold(form, event.detail.requestConfig.triggeringEvent?.submitter ?? buttonOf(form));
+});
+
 document.addEventListener("htmx:afterRequest", (event) => {
-  const form = event.target.closest?.("form");
+  const form = event.target.closest("form");
   if (form) release(form);
 });
 

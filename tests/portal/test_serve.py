@@ -1,40 +1,49 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connection
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    environment = {
+def environment(tmp_path_factory, django_db_setup, django_db_blocker):
+    """The variables of an installation whose database is a copy of the one of the tests."""
+    if connection.vendor != "sqlite":
+        pytest.skip("the processes do not depend on the database")
+    data = tmp_path_factory.mktemp("data")
+    (data / "static").mkdir()
+    with django_db_blocker.unblock(), closing(sqlite3.connect(data / "portal.sqlite3")) as copy:
+        connection.ensure_connection()
+        connection.connection.backup(copy)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "portal.settings",
-        "PORTAL_DATA": str(tmp_path_factory.mktemp("data")),
-        "PORT": str(free_port()),
+        "PORTAL_DATA": str(data),
+        "PORT": str(port),
     }
-    environment.pop("DATABASE_URL", None)
-    manage = [sys.executable, "manage.py"]
-    subprocess.run([*manage, "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
-    return environment
 
 
 @pytest.fixture
 def portal(environment):
     """A served portal in a session of its own, so that all its processes can be found."""
     with subprocess.Popen(
-        [sys.executable, "manage.py", "serve"],
-        cwd=ROOT,
+        [sys.executable, "manage.py", "serve", "--workers", "1"],
+        cwd=settings.BASE_DIR,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,10 +51,12 @@ def portal(environment):
         start_new_session=True,
     ) as process:
         process.url = f"http://localhost:{environment['PORT']}/"
-        wait_for(process.url + "health/ready")
-        yield process
-        for pid in processes_of(process.pid):
-            os.kill(pid, signal.SIGKILL)
+        try:
+            wait_for(process.url + "health/ready")
+            yield process
+        finally:
+            for pid in processes_of(process.pid):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +67,7 @@ def portal(environment):
     ],
 )
 def test_serves_until_told_to_stop_and_leaves_nothing_behind(portal, tell):
-    assert len(processes_of(portal.pid)) == 5  # itself, granian with two processes, mail worker
+    assert len(processes_of(portal.pid)) == 4  # itself, web server with one process, mail worker
 
     tell(portal.pid)
 
@@ -75,25 +86,12 @@ def test_ends_when_one_of_its_processes_ends(portal):
     assert processes_of(portal.pid) == []
 
 
-def test_a_taken_port_is_refused_with_a_sentence(environment):
+def test_a_taken_port_is_refused_with_a_sentence():
     with socket.create_server(("127.0.0.1", 0)) as other:
-        port = str(other.getsockname()[1])
-        answer = subprocess.run(
-            [sys.executable, "manage.py", "serve", "--port", port],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        port = other.getsockname()[1]
 
-    assert answer.returncode == 1
-    assert f"Cannot serve on 127.0.0.1, port {port}: " in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+        with pytest.raises(CommandError, match=f"Cannot serve on 127.0.0.1, port {port} "):
+            call_command("serve", port=port)
 
 
 def wait_for(url):

@@ -7,33 +7,104 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('actor_name', models.CharField(blank=True, max_length=300)),
-                ('action', models.CharField(choices=[('environment.created', 'Environment created'), ('organisation.added', 'Organisation added'), ('organisation.changed', 'Organisation changed'), ('user.invited', 'User invited'), ('user.joined', 'User joined'), ('user.role_changed', 'Role changed'), ('user.blocked', 'User blocked'), ('user.unblocked', 'User unblocked'), ('user.removed', 'User removed'), ('user.organisations_changed', 'Organisations of a user changed'), ('user.profile_changed', 'Profile changed'), ('user.login_changed', 'Login methods changed'), ('app.created', 'Own App created'), ('app.changed', 'Own App changed'), ('connection.created', 'Connection created'), ('connection.changed', 'Accesses of a connection changed'), ('connection.new_keys', 'New keys created'), ('connection.first_used', 'First call of the software'), ('connection.revoked', 'Connection revoked'), ('connection.deleted', 'Connection deleted'), ('invoice.reoffered', 'Invoices re-offered to the API')], max_length=40)),
-                ('subject_kind', models.CharField(max_length=20)),
-                ('subject_ref', models.CharField(max_length=64)),
-                ('subject_name', models.CharField(max_length=300)),
-                ('details', models.JSONField(default=dict)),
-                ('request_id', models.CharField(blank=True, max_length=40)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='events', to='accounts.environment')),
-                ('organisation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='accounts.organisation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("actor_name", models.CharField(blank=True, max_length=300)),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("environment.created", "Environment created"),
+                            ("organisation.added", "Organisation added"),
+                            ("organisation.changed", "Organisation changed"),
+                            ("user.invited", "User invited"),
+                            ("user.joined", "User joined"),
+                            ("user.role_changed", "Role changed"),
+                            ("user.blocked", "User blocked"),
+                            ("user.unblocked", "User unblocked"),
+                            ("user.removed", "User removed"),
+                            ("user.organisations_changed", "Organisations of a user changed"),
+                            ("user.profile_changed", "Profile changed"),
+                            ("user.login_changed", "Login methods changed"),
+                            ("app.created", "Own App created"),
+                            ("app.changed", "Own App changed"),
+                            ("connection.created", "Connection created"),
+                            ("connection.changed", "Accesses of a connection changed"),
+                            ("connection.new_keys", "New keys created"),
+                            ("connection.first_used", "First call of the software"),
+                            ("connection.revoked", "Connection revoked"),
+                            ("connection.deleted", "Connection deleted"),
+                            ("invoice.reoffered", "Invoices re-offered to the API"),
+                        ],
+                        max_length=40,
+                    ),
+                ),
+                ("subject_kind", models.CharField(max_length=20)),
+                ("subject_ref", models.CharField(max_length=64)),
+                ("subject_name", models.CharField(max_length=300)),
+                ("details", models.JSONField(default=dict)),
+                ("request_id", models.CharField(blank=True, max_length=40)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="accounts.environment",
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="accounts.organisation",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['environment', '-at', '-id'], name='event_newest'), models.Index(fields=['environment', 'action', '-at', '-id'], name='event_by_action'), models.Index(fields=['environment', 'actor', '-at', '-id'], name='event_by_actor'), models.Index(fields=['environment', 'organisation', '-at', '-id'], name='event_by_org'), models.Index(fields=['subject_kind', 'subject_ref', '-at'], name='event_by_subject')],
+                "indexes": [
+                    models.Index(fields=["environment", "-at", "-id"], name="event_newest"),
+                    models.Index(
+                        fields=["environment", "action", "-at", "-id"], name="event_by_action"
+                    ),
+                    models.Index(
+                        fields=["environment", "actor", "-at", "-id"], name="event_by_actor"
+                    ),
+                    models.Index(
+                        fields=["environment", "organisation", "-at", "-id"], name="event_by_org"
+                    ),
+                    models.Index(
+                        fields=["subject_kind", "subject_ref", "-at"], name="event_by_subject"
+                    ),
+                ],
             },
         ),
     ]

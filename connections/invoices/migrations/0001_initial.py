@@ -7,82 +7,178 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('connections', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("connections", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Invoice',
+            name="Invoice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('kind', models.CharField(choices=[('Invoice', 'Invoice'), ('CreditNote', 'Credit note')], max_length=10)),
-                ('number', models.CharField(max_length=100)),
-                ('issue_date', models.DateField()),
-                ('currency', models.CharField(max_length=3)),
-                ('total', models.DecimalField(decimal_places=2, max_digits=18)),
-                ('sender_name', models.CharField(max_length=200)),
-                ('sender_address', models.CharField(max_length=100)),
-                ('receiver_name', models.CharField(max_length=200)),
-                ('receiver_address', models.CharField(max_length=100)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('sha256', models.CharField(max_length=64)),
-                ('receiver', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='inbox', to='accounts.organisation')),
-                ('sender', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='outbox', to='accounts.organisation')),
-                ('sent_through', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sent_invoices', to='connections.connection')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("Invoice", "Invoice"), ("CreditNote", "Credit note")],
+                        max_length=10,
+                    ),
+                ),
+                ("number", models.CharField(max_length=100)),
+                ("issue_date", models.DateField()),
+                ("currency", models.CharField(max_length=3)),
+                ("total", models.DecimalField(decimal_places=2, max_digits=18)),
+                ("sender_name", models.CharField(max_length=200)),
+                ("sender_address", models.CharField(max_length=100)),
+                ("receiver_name", models.CharField(max_length=200)),
+                ("receiver_address", models.CharField(max_length=100)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "receiver",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="inbox",
+                        to="accounts.organisation",
+                    ),
+                ),
+                (
+                    "sender",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="outbox",
+                        to="accounts.organisation",
+                    ),
+                ),
+                (
+                    "sent_through",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sent_invoices",
+                        to="connections.connection",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Document',
+            name="Document",
             fields=[
-                ('invoice', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='document', serialize=False, to='invoices.invoice')),
-                ('xml', models.BinaryField()),
+                (
+                    "invoice",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="document",
+                        serialize=False,
+                        to="invoices.invoice",
+                    ),
+                ),
+                ("xml", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='Offer',
+            name="Offer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('offered_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('retrieved_at', models.DateTimeField(editable=False, null=True)),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='connections.connection')),
-                ('invoice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='offers', to='invoices.invoice')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "offered_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("retrieved_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="offers",
+                        to="connections.connection",
+                    ),
+                ),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="offers",
+                        to="invoices.invoice",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SentOnce',
+            name="SentOnce",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=255)),
-                ('sha256', models.CharField(max_length=64)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='connections.connection')),
-                ('invoice', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='invoices.invoice')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=255)),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="connections.connection",
+                    ),
+                ),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="invoices.invoice",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='invoice',
-            index=models.Index(fields=['sender', 'created_at', 'id'], name='outbox_in_order'),
+            model_name="invoice",
+            index=models.Index(fields=["sender", "created_at", "id"], name="outbox_in_order"),
         ),
         migrations.AddIndex(
-            model_name='invoice',
-            index=models.Index(fields=['receiver', 'created_at', 'id'], name='inbox_in_order'),
+            model_name="invoice",
+            index=models.Index(fields=["receiver", "created_at", "id"], name="inbox_in_order"),
         ),
         migrations.AddIndex(
-            model_name='offer',
-            index=models.Index(condition=models.Q(('retrieved_at__isnull', True)), fields=['connection', 'invoice'], name='offer_ready'),
+            model_name="offer",
+            index=models.Index(
+                condition=models.Q(("retrieved_at__isnull", True)),
+                fields=["connection", "invoice"],
+                name="offer_ready",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.UniqueConstraint(fields=('invoice', 'connection'), name='an_invoice_is_offered_to_a_connection_once'),
+            model_name="offer",
+            constraint=models.UniqueConstraint(
+                fields=("invoice", "connection"), name="an_invoice_is_offered_to_a_connection_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sentonce',
-            constraint=models.UniqueConstraint(fields=('connection', 'key'), name='an_idempotency_key_stands_for_one_invoice'),
+            model_name="sentonce",
+            constraint=models.UniqueConstraint(
+                fields=("connection", "key"), name="an_idempotency_key_stands_for_one_invoice"
+            ),
         ),
     ]

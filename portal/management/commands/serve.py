@@ -34,7 +34,7 @@ class Command(BaseCommand):
         processes = {}
         try:
             processes["web server"] = start(*web_server(host, port, workers))
-            processes["mail worker"] = start("manage.py", "work")
+            processes["mail worker"] = start("manage.py", "work", "--skip-checks")
             self.stdout.write(f"Koppel serves on http://localhost:{port}/")
             self.stdout.flush()
             ended = first_end(processes, news)
@@ -50,7 +50,7 @@ def refuse_taken_port(host, port):
         socket.create_server((host, port), family=family).close()
     except (OSError, OverflowError) as error:
         raise CommandError(
-            f"Cannot serve on {host}, port {port}: {error}. Choose another port: PORT=8001 make run"
+            f"Cannot serve on {host}, port {port} ({error}). Try another port: PORT=8001 make run"
         ) from None
 
 
@@ -62,7 +62,7 @@ def web_server(host, port, workers):
         *("--host", host, "--port", str(port)),
         *("--workers", str(workers), "--blocking-threads", "1", "--respawn-failed-workers"),
         *("--workers-kill-timeout", str(WEB_GRACE), "--http1-header-read-timeout", "10000"),
-        *("--log-level", "warning"),
+        *("--log-level", "error"),
     ]
 
 

@@ -1,0 +1,93 @@
+"""The Generic Apps of the demonstration, with logos that we draw."""
+
+import io
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+from connections.functions import FUNCTIONS
+
+RECEIVE = ["GetAccountParties", "GetInboxDocuments", "GetInboxDocument", "GetInboxDocumentStatus"]
+SEND = [
+    "GetAccountParties",
+    "SendDocument",
+    "GetOutboxDocuments",
+    "GetOutboxDocument",
+    "GetOutboxDocumentStatus",
+]
+BOTH = [name for name in FUNCTIONS if name in {*RECEIVE, *SEND, "SetInboxDocumentStatus"}]
+
+
+@dataclass(frozen=True)
+class Package:
+    name: str
+    description: str
+    functions: list[str]
+    colour: str
+    shape: str
+    quick_connect: bool = False
+
+
+PACKAGES = [
+    Package(
+        "Koppel Books", "Demonstration bookkeeping", BOTH, "#2456d6", "plug", quick_connect=True
+    ),
+    Package("Yuki", "Bookkeeping for accountants", BOTH, "#e2562c", "ring", quick_connect=True),
+    Package("WhiteVision", "Invoice processing", RECEIVE, "#1d8a99", "eye", quick_connect=True),
+    Package(
+        "Basecone",
+        "Document processing for accountants",
+        RECEIVE,
+        "#7a3fb5",
+        "bars",
+        quick_connect=True,
+    ),
+    Package("Exact Globe", "Bookkeeping and ERP", BOTH, "#b3122e", "stripes"),
+    Package("Twinfield", "Online bookkeeping", BOTH, "#0f766e", "twins"),
+    Package("SnelStart", "Bookkeeping for small businesses", BOTH, "#0b7fc4", "arrow"),
+    Package("AFAS Profit", "ERP and payroll", BOTH, "#1b3c87", "stripes"),
+    Package("AccountView", "Bookkeeping on your own computer", BOTH, "#8a5a00", "bars"),
+    Package("Informer", "Online invoicing", SEND, "#c0267e", "ring"),
+    Package("e-Boekhouden.nl", "Bookkeeping for the self-employed", BOTH, "#3b7d1f", "twins"),
+    Package("4PS Construct", "ERP for construction", BOTH, "#d97706", "arrow"),
+    Package("Payt", "Credit management", SEND, "#4b5563", "eye"),
+]
+
+
+def draw_logo(package: Package) -> bytes:
+    """Draw a PNG of 256 by 256 pixels: the initial of the package on its colour, with a shape behind it."""
+    side = 256
+    picture = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(picture, "RGBA")
+    draw.rounded_rectangle((0, 0, side - 1, side - 1), radius=52, fill=package.colour)
+    _SHAPES[package.shape](draw, (255, 255, 255, 60))
+    draw.text(
+        (side / 2, side / 2),
+        package.name[0].upper(),
+        "white",
+        ImageFont.load_default(150),
+        anchor="mm",
+    )
+    png = io.BytesIO()
+    picture.save(png, "PNG", optimize=True)
+    return png.getvalue()
+
+
+_SHAPES = {
+    "ring": lambda draw, ink: draw.ellipse((36, 36, 220, 220), outline=ink, width=26),
+    "eye": lambda draw, ink: draw.ellipse((28, 78, 228, 178), outline=ink, width=20),
+    "bars": lambda draw, ink: [
+        draw.rectangle((40 + 64 * i, 190 - 44 * i, 88 + 64 * i, 216), fill=ink) for i in range(3)
+    ],
+    "stripes": lambda draw, ink: [
+        draw.polygon(
+            [(60 * i, 256), (60 * i + 30, 256), (60 * i + 130, 0), (60 * i + 100, 0)], fill=ink
+        )
+        for i in range(3)
+    ],
+    "twins": lambda draw, ink: [
+        draw.ellipse((24 + 84 * i, 66, 148 + 84 * i, 190), fill=ink) for i in range(2)
+    ],
+    "arrow": lambda draw, ink: draw.polygon([(52, 60), (210, 128), (52, 196), (92, 128)], fill=ink),
+    "plug": lambda draw, ink: draw.rounded_rectangle((64, 70, 192, 210), radius=46, fill=ink),
+}

@@ -1,0 +1,60 @@
+import json
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from accounts.models import User
+from connections.models import Connection
+from portal.demo import story
+
+
+class Command(BaseCommand):
+    help = "Fills the demonstration: companies, an accountancy, apps, connections, invoices. Running it twice changes nothing."
+
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "--json", action="store_true", help="print logins, and the keys that this very run made"
+        )
+        parser.add_argument(
+            "--if-new", action="store_true", help="do nothing where anybody has signed up already"
+        )
+
+    def handle(self, *, if_new, **options):
+        made = [] if if_new and User.objects.exists() else story.tell()
+        if options["json"]:
+            self.stdout.write(
+                json.dumps({"logins": story.logins(), "connections": _shown(made)}, indent=2)
+            )
+        elif User.objects.filter(email=story.SUPPORT).exists():
+            self._print_logins()
+
+    def _print_logins(self):
+        self.stdout.write(
+            f"\nThe demonstration at {settings.PORTAL_BASE_URL} has these logins, password {story.PASSWORD}:\n\n"
+        )
+        for login in story.logins():
+            self.stdout.write(
+                f"  {login['email']:<26} {login['role']:<14} {login['environment'] or 'Django admin'}"
+            )
+        self.stdout.write(
+            "\nFirst thing to try: log in as sanne@demolen.example, choose Connections, Create new connection,"
+            "\nand pick a package. The Secret is shown once; docs/api.md shows what to do with it.\n"
+        )
+
+
+def _shown(made):
+    return [
+        {
+            "organisation": it.connection.organisation.organisation_id,
+            "app": it.connection.app.name,
+            "app_key": it.pair.app_key,
+            "secret": it.pair.secret.reveal(),
+            "functions": _functions(it.connection),
+        }
+        for it in made
+    ]
+
+
+def _functions(connection):
+    now = Connection.objects.for_list().get(pk=connection.pk)
+    return [] if now.is_revoked else sorted(now.rights.effective())

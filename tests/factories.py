@@ -1,0 +1,99 @@
+"""The least that is valid; variations are traits."""
+
+import uuid
+
+import factory
+from allauth.account.models import EmailAddress
+from django.utils import timezone
+
+from accounts.models import Environment, Membership, Organisation, User
+from accounts.roles import Role
+from connections.functions import FUNCTIONS
+from connections.models import Access, App
+from connections.services import create_connection
+
+PASSWORD = "a long sentence to remember"
+
+
+class EnvironmentFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Environment
+
+    name = factory.Sequence(lambda n: f"Company {n}")
+
+
+class EmailAddressFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = EmailAddress
+
+    email = factory.SelfAttribute("user.email")
+    verified = primary = True
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    """A person who has joined; `with_login` can sign in on the sign-in page with PASSWORD."""
+
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+        skip_postgeneration_save = True
+
+    class Params:
+        advanced = factory.Trait(role=Role.ADVANCED)
+        administrator = factory.Trait(role=Role.ADMINISTRATOR)
+        invited = factory.Trait(joined_at=None, first_name="", last_name="")
+        blocked = factory.Trait(is_active=False, blocked_at=factory.LazyFunction(timezone.now))
+        staff = factory.Trait(is_staff=True, is_superuser=True, environment=None)
+        with_login = factory.Trait(
+            password=factory.django.Password(PASSWORD),
+            address=factory.RelatedFactory(EmailAddressFactory, "user"),
+        )
+
+    email = factory.Sequence(lambda n: f"person{n}@example.com")
+    first_name = "Sanne"
+    last_name = factory.Sequence(lambda n: f"de Wit {'ABCDEFGHIJ'[n % 10]}")
+    environment = factory.SubFactory(EnvironmentFactory)
+    joined_at = factory.LazyFunction(timezone.now)
+
+
+class OrganisationFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Organisation
+
+    environment = factory.SubFactory(EnvironmentFactory)
+    name = factory.Sequence(lambda n: f"Organisation {n}")
+    registration_number = factory.Sequence(lambda n: f"{n:08}")
+
+
+class MembershipFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Membership
+
+    organisation = factory.SubFactory(OrganisationFactory)
+    user = factory.SubFactory(
+        UserFactory, environment=factory.SelfAttribute("..organisation.environment")
+    )
+
+
+class AppFactory(factory.django.DjangoModelFactory):
+    """A Generic App that asks for everything; with an `environment`, an Own App."""
+
+    class Meta:
+        model = App
+
+    name = factory.Sequence(lambda n: f"Package {n}")
+    functions = factory.LazyFunction(lambda: list(FUNCTIONS))
+
+
+def connect(owner=None, organisation=None, app=None, **values):
+    """A connection with its first keys, made the only way there is: `(connection, pair)`."""
+    if owner is None:
+        organisation = organisation or OrganisationFactory()
+        owner = MembershipFactory(organisation=organisation, user__advanced=True).user
+    return create_connection(
+        organisation=organisation or owner.memberships.first().organisation,
+        app=app or AppFactory(),
+        by=owner,
+        op_id=uuid.uuid4(),
+        **{"name": "Bookkeeping", "access": Access.ALL, **values},
+    )
