@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.events.models import Action, Event
 from accounts.models import STATUS_FILTERS, Organisation, validate_first_name, validate_last_name
 from accounts.roles import Role
+from accounts.services import RegistrationNumberInUse
 
 
 class NamesForm(forms.Form):
@@ -193,6 +194,14 @@ class OrganisationForm(forms.ModelForm):
         model = Organisation
         fields = ["name", "country", "registration_number"]
         help_texts = {"registration_number": _("In the Netherlands the KvK number of 8 digits.")}
+
+    def clean(self):
+        """Say at its field that a number is in use; the constraint would say it about the whole form."""
+        values = super().clean()
+        asked = {name: values.get(name) for name in ("country", "registration_number")}
+        if Organisation.objects.filter(**asked).exists():
+            self.add_error("registration_number", str(RegistrationNumberInUse()))
+        return values
 
 
 class SwitchesForm(forms.ModelForm):

@@ -247,10 +247,14 @@ class Country(models.TextChoices):
 
 # How registration numbers look, and the scheme under which Peppol knows them.
 REGISTRATION = {
-    Country.NETHERLANDS: (re.compile(r"\d{8}"), "0106", _("A KvK number has 8 digits.")),
-    Country.BELGIUM: (re.compile(r"[01]\d{9}"), "0208", _("An enterprise number has 10 digits.")),
-    Country.NORWAY: (re.compile(r"\d{9}"), "0192", _("An organisation number has 9 digits.")),
-    Country.SWEDEN: (re.compile(r"\d{10}"), "0007", _("An organisation number has 10 digits.")),
+    Country.NETHERLANDS: (re.compile(r"[0-9]{8}"), "0106", _("A KvK number has 8 digits.")),
+    Country.BELGIUM: (
+        re.compile(r"[01][0-9]{9}"),
+        "0208",
+        _("An enterprise number has 10 digits."),
+    ),
+    Country.NORWAY: (re.compile(r"[0-9]{9}"), "0192", _("An organisation number has 9 digits.")),
+    Country.SWEDEN: (re.compile(r"[0-9]{10}"), "0007", _("An organisation number has 10 digits.")),
 }
 
 
@@ -316,7 +320,7 @@ class ElectronicAddress(models.Model):
         unique=True,
         validators=[
             RegexValidator(
-                r"\A\d{4}:[0-9A-Za-z.\-]{1,50}\Z", _("It looks like 0088:7300010000001.")
+                r"\A[0-9]{4}:[0-9A-Za-z.\-]{1,50}\Z", _("It looks like 0088:7300010000001.")
             )
         ],
         error_messages={"unique": _("This electronic address belongs to an organisation already.")},

@@ -33,8 +33,16 @@ class Frame:
     def environment(self):
         return self.user.environment
 
-    @cached_property
+    @property
     def organisations(self):
+        return self._organisations[:ORGANISATIONS_SHOWN]
+
+    @property
+    def has_more_organisations(self):
+        return len(self._organisations) > ORGANISATIONS_SHOWN
+
+    @cached_property
+    def _organisations(self):
         found = (
             Organisation.objects.reachable_by(self.user)
             .by_name()
@@ -49,14 +57,10 @@ class Frame:
             for name, organisation_id in found[: ORGANISATIONS_SHOWN + 1]
         ]
 
-    @property
-    def has_more_organisations(self):
-        return len(self.organisations) > ORGANISATIONS_SHOWN
-
     @cached_property
     def menu(self):
         items = [
-            self._item("connections:home", _("Overview"), "house"),
+            self._item("home", _("Overview"), "house"),
             self._item("connections:overview", _("Connections"), "plug"),
         ]
         if self.user.may(Permission.MANAGE_USERS):
@@ -74,7 +78,7 @@ class Frame:
     @cached_property
     def _menu_item_of_here(self):
         name = self.here.view_name if self.here else ""
-        if name.startswith("connections:") and name != "connections:home":
+        if name.startswith("connections:"):
             return "connections:overview"
         return MENU_ITEM_OF.get(name, name)
 

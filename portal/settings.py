@@ -160,7 +160,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "connections:home"
+LOGIN_REDIRECT_URL = "home"
 RECENT_LOGIN_SECONDS = 10 * 60
 
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"

@@ -36,7 +36,6 @@ class UserFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = User
         skip_postgeneration_save = True
-        skip_postgeneration_save = True
 
     class Params:
         advanced = factory.Trait(role=Role.ADVANCED)

@@ -35,7 +35,9 @@ def environment(request):
         "may_add": user.may(Permission.MANAGE_ORGANISATIONS),
         "people": user.environment.users.in_status(User.Status.ACTIVE).count(),
     }
-    return render_part(request, "accounts/environment.html", "accounts/_organisations.html", context)
+    return render_part(
+        request, "accounts/environment.html", "accounts/_organisations.html", context
+    )
 
 
 @environment_page(Permission.MANAGE_ORGANISATIONS)
@@ -63,7 +65,9 @@ def organisation(request, organisation):
         "addresses": organisation.addresses.order_by("value"),
         "may_change": request.user.may(Permission.MANAGE_ORGANISATIONS),
         "may_manage_users": request.user.may(Permission.MANAGE_USERS),
-        "page": page_of(request, User.objects.filter(memberships__organisation=organisation), by="last_name"),
+        "page": page_of(
+            request, User.objects.filter(memberships__organisation=organisation), by="last_name"
+        ),
     }
     return render_part(request, "accounts/organisation.html", "accounts/_members.html", context)
 
@@ -76,7 +80,9 @@ def change_organisation(request, organisation):
     form = SwitchesForm(request.POST, instance=copy(organisation))
     if not form.is_valid():
         return _change_page(request, organisation, form, status=422)
-    services.change_organisation(organisation=form.instance, by=request.user, changed=form.changed_data)
+    services.change_organisation(
+        organisation=form.instance, by=request.user, changed=form.changed_data
+    )
     messages.success(request, _("%(name)s is changed.") % {"name": form.instance})
     return redirect(organisation)
 

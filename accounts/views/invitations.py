@@ -31,9 +31,13 @@ def _answer(request, token):
         return _page(request, user, form, status=422)
     services.accept_invitation(token=token, language=request.LANGUAGE_CODE, **form.cleaned_data)
     logout(request)  # whoever was signed in here is not the one who sets out now
-    messages.success(request, _("Welcome! Sign in with %(email)s and your new password.") % {"email": user.email})
+    messages.success(
+        request, _("Welcome! Sign in with %(email)s and your new password.") % {"email": user.email}
+    )
     return redirect("account_login")
 
 
 def _page(request, user, form, status):
-    return render(request, "accounts/invitation.html", {"person": user, "form": form}, status=status)
+    return render(
+        request, "accounts/invitation.html", {"person": user, "form": form}, status=status
+    )

@@ -55,5 +55,7 @@ def set_language(request):
 
 def _safe_next(request):
     asked = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
+    safe = url_has_allowed_host_and_scheme(
+        asked, {request.get_host()}, require_https=request.is_secure()
+    )
     return asked if safe else "/"

@@ -39,7 +39,9 @@ def invite(request):
     except services.AddressInUse as refused:
         form.add_error("email", str(refused))
         return _invite_page(request, form, status=409)
-    messages.success(request, _("The invitation is on its way to %(email)s.") % {"email": user.email})
+    messages.success(
+        request, _("The invitation is on its way to %(email)s.") % {"email": user.email}
+    )
     return redirect("accounts:users")
 
 
@@ -61,7 +63,10 @@ def role(request, pk):
     except services.Refused as refused:
         form.add_error("role", str(refused))
         return _user_page(request, user, status=409, role_form=form)
-    messages.success(request, _("The role is changed. It holds from the next sign-in of %(name)s.") % {"name": user})
+    messages.success(
+        request,
+        _("The role is changed. It holds from the next sign-in of %(name)s.") % {"name": user},
+    )
     return redirect(user)
 
 
@@ -96,7 +101,9 @@ def unblock(request, pk):
 @environment_page(Permission.MANAGE_USERS)
 @require_POST
 def resend(request, pk):
-    return _done(request, pk, services.resend_invitation, _("A new invitation is on its way to %(name)s."))
+    return _done(
+        request, pk, services.resend_invitation, _("A new invitation is on its way to %(name)s.")
+    )
 
 
 @environment_page(Permission.MANAGE_USERS)
@@ -108,7 +115,9 @@ def remove(request, pk):
     try:
         services.remove(user=user, by=request.user)
     except services.Refused as refused:
-        return render(request, "accounts/user_remove.html", {"person": user, "refused": refused}, status=409)
+        return render(
+            request, "accounts/user_remove.html", {"person": user, "refused": refused}, status=409
+        )
     messages.success(request, _("%(name)s is removed.") % {"name": user})
     return redirect("accounts:users")
 
@@ -137,8 +146,12 @@ def _user_page(request, user, status=200, **changed):
     context = {
         "person": user,
         "role_form": RoleForm(initial={"role": user.role}),
-        "organisations_form": OrganisationsForm(environment=environment, initial={"organisations": members_of}),
-        "events": Event.objects.of(environment).about("user", user.pk).newest_first()[:EVENTS_SHOWN],
+        "organisations_form": OrganisationsForm(
+            environment=environment, initial={"organisations": members_of}
+        ),
+        "events": Event.objects.of(environment)
+        .about("user", user.pk)
+        .newest_first()[:EVENTS_SHOWN],
         **changed,
     }
     return render(request, "accounts/user.html", context, status=status)

@@ -18,7 +18,6 @@ from connections.forms import ConnectionForm, OwnAppForm
 from connections.models import App, Connection
 from portal.htmx import render_part
 
-
 STEPS = [_("Choose the package"), _("Name and access"), _("Copy the keys")]
 KINDS = {
     "generic": Q(environment__isnull=True),

@@ -70,7 +70,21 @@ async function copy(button) {
   report(button, copied);
 }
 
+// The button shows a tick for a moment, for eyes that rest on it.
+function tick(button) {
+  const shape = button.querySelector("use");
+  if (!shape || button.matches(".copied")) return;
+  const before = shape.getAttribute("href");
+  shape.setAttribute("href", before.replace(/#.*/, "#check"));
+  button.classList.add("copied");
+  setTimeout(() => {
+    shape.setAttribute("href", before);
+    button.classList.remove("copied");
+  }, 2000);
+}
+
 function report(button, copied) {
+  if (copied) tick(button);
   const line = button.closest(".field")?.querySelector("[role=status]");
   const text = copied ? button.dataset.copied || words.copied : words.copyByHand;
   if (!line) return toast(text, copied ? "success" : "warning");

@@ -44,9 +44,7 @@ def test_a_member_enters_the_organisation_as_far_as_the_role_goes(
 ):
     user = MembershipFactory(organisation=organisation, user__role=role).user
 
-    answer = browser_of(user).get(
-        reverse(f"accounts:{name}", args=[organisation.organisation_id])
-    )
+    answer = browser_of(user).get(reverse(f"accounts:{name}", args=[organisation.organisation_id]))
 
     assert answer.status_code == status
 

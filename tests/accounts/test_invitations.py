@@ -127,9 +127,7 @@ def test_who_has_joined_cannot_be_invited_again(office, colleague):
 def test_an_address_with_a_login_is_refused_and_what_was_typed_stays(office, address):
     UserFactory(email="taken@example.org")
 
-    answer = office.post(
-        reverse("accounts:invite"), {"email": address, "role": Role.ADVANCED}
-    )
+    answer = office.post(reverse("accounts:invite"), {"email": address, "role": Role.ADVANCED})
 
     assert answer.status_code == 409
     assert answer.context["form"].errors["email"] == [

@@ -38,9 +38,7 @@ PROFILE = "/profile/"
 def test_a_name_has_letters_and_no_digits_or_special_characters(
     browser_of, colleague, first_name, last_name, right
 ):
-    answer = browser_of(colleague).post(
-        PROFILE, {"first_name": first_name, "last_name": last_name}
-    )
+    answer = browser_of(colleague).post(PROFILE, {"first_name": first_name, "last_name": last_name})
 
     stored = User.objects.get(pk=colleague.pk)
     assert answer.status_code == (302 if right else 422)

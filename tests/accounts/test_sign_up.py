@@ -82,9 +82,7 @@ def test_a_wrong_sign_up_says_what_is_wrong_and_makes_nothing(client, field, val
 def test_more_fields_than_asked_give_nothing_more(client):
     other = UserFactory().environment
 
-    client.post(
-        reverse("account_signup"), {**SIGN_UP, "is_staff": "1", "environment_id": other.pk}
-    )
+    client.post(reverse("account_signup"), {**SIGN_UP, "is_staff": "1", "environment_id": other.pk})
 
     user = User.objects.get(email="piet@example.org")
     assert (user.is_staff, user.environment == other) == (False, False)
@@ -98,8 +96,12 @@ def as_seen_by_an_onlooker(name, data, address):
         browser.post(reverse("account_email_verification_sent"), {"code": "AAAA-BBBB"}),
         browser.post(reverse("account_email_verification_sent"), {"action": "resend"}, follow=True),
     ]
-    by_chance = r'name="csrfmiddlewaretoken" value="[^"]*"|"X-CSRFToken": "[^"]*"|' + re.escape(address)
-    return [(answer.status_code, re.sub(by_chance, "", answer.content.decode())) for answer in answers]
+    by_chance = r'name="csrfmiddlewaretoken" value="[^"]*"|"X-CSRFToken": "[^"]*"|' + re.escape(
+        address
+    )
+    return [
+        (answer.status_code, re.sub(by_chance, "", answer.content.decode())) for answer in answers
+    ]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,9 @@ def test_links_in_mails_never_follow_the_host_of_the_request(client):
             reverse("account_reset_password"), {"email": address}, headers={"Host": "127.0.0.1"}
         )
     client.post(
-        reverse("account_signup"), {**SIGN_UP, "email": "member@example.org"}, headers={"Host": "127.0.0.1"}
+        reverse("account_signup"),
+        {**SIGN_UP, "email": "member@example.org"},
+        headers={"Host": "127.0.0.1"},
     )
 
     bodies = Mail.objects.values_list("body", flat=True)
@@ -174,10 +178,14 @@ def test_a_new_password_ends_every_session_is_noted_and_mailed(two_browsers):
 def test_a_reset_password_ends_every_session(two_browsers, client):
     user, here, elsewhere = two_browsers
     client.post(reverse("account_reset_password"), {"email": user.email})
-    link = re.search(r"http://localhost:8000(/accounts/password/reset/\S+)", Mail.objects.get().body)[1]
+    link = re.search(
+        r"http://localhost:8000(/accounts/password/reset/\S+)", Mail.objects.get().body
+    )[1]
     form = client.get(link)["Location"]
 
-    client.post(form, {"password1": "quite another sentence", "password2": "quite another sentence"})
+    client.post(
+        form, {"password1": "quite another sentence", "password2": "quite another sentence"}
+    )
 
     assert (is_signed_in(here), is_signed_in(elsewhere)) == (False, False)
     assert Event.objects.get(action=Action.LOGIN_CHANGED).actor == user

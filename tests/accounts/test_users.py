@@ -218,7 +218,9 @@ def test_htmx_gets_the_list_alone(office):
 
 def test_a_longer_list_takes_no_more_queries(office, environment, organisation):
     def queries():
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             office.get(reverse("accounts:users"))
         return len(captured)
 

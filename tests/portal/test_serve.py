@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def environment(tmp_path_factory, django_db_setup, django_db_blocker):
 def portal(environment):
     """A served portal in a session of its own, so that all its processes can be found."""
     with subprocess.Popen(
-        [sys.executable, "manage.py", "serve", "--workers", "1"],
+        [sys.executable, "manage.py", "serve", "--workers", "1", "--skip-checks"],
         cwd=settings.BASE_DIR,
         env=environment,
         stdout=subprocess.PIPE,
@@ -95,7 +95,7 @@ def test_a_taken_port_is_refused_with_a_sentence():
 
 
 def wait_for(url):
-    for _ in range(100):
+    for _ in range(300):
         with suppress(URLError, ConnectionError), urlopen(url):  # noqa: S310
             return
         time.sleep(0.1)

@@ -1,0 +1,76 @@
+"""What support does with apps and sees of connections: found by what a customer reads out over the phone."""
+
+from django import forms
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from connections import logos, services
+from connections.forms import FunctionsField
+from connections.models import App, Connection, KeySet
+from portal.admin import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline
+
+
+class GenericAppForm(forms.ModelForm):
+    """Publishes a Generic App; its logo goes through the same cleaning as everybody's."""
+
+    functions = FunctionsField(label=_("API functions"))
+    new_logo = forms.FileField(
+        label=_("Logo"), required=False, help_text=_("PNG, JPEG or WebP, at most 512 KB.")
+    )
+
+    class Meta:
+        model = App
+        fields = ["name", "description", "functions", "published", "quick_connect"]
+
+    def clean_new_logo(self):
+        file = self.cleaned_data["new_logo"]
+        return logos.clean(file) if file else None
+
+
+@admin.register(App)
+class AppAdmin(KeptAdmin):
+    """Generic Apps are published and changed here; an Own App belongs to its environment."""
+
+    form = GenericAppForm
+    list_display = ["name", "environment", "published", "quick_connect", "created_at"]
+    list_filter = ["published", "quick_connect", ("environment", admin.EmptyFieldListFilter)]
+    list_select_related = ["environment"]
+    search_fields = ["name", "environment__name"]
+    fields = ["name", "description", "functions", "new_logo", "published", "quick_connect"]
+
+    def has_add_permission(self, request):
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def has_change_permission(self, request, obj=None):
+        return (obj is None or obj.is_generic) and super().has_change_permission(request, obj)
+
+    def get_fields(self, request, obj=None):
+        if obj and not obj.is_generic:
+            return ["name", "description", "environment", "functions", "created_at"]
+        return self.fields
+
+    def save_model(self, request, obj, form, change):
+        super().save_model(request, obj, form, change)
+        services.store_logo(obj, form.cleaned_data["new_logo"])
+
+
+class KeySets(ReadOnlyInline):
+    """The history of keys: support sees when, never what."""
+
+    model = KeySet
+    fk_name = "connection"
+    fields = [
+        *("version", "app_key", "created_at", "created_by", "first_used_at", "last_used_at"),
+        *("retired_at", "retired_because", "retired_by"),
+    ]
+    readonly_fields = fields
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ReadOnlyAdmin):
+    list_display = ["name", "app", "organisation", "owner", "created_at", "revoked_at", "deleted_at"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("deleted_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["app", "organisation", "owner"]
+    search_fields = ["=key_sets__app_key", "=organisation__organisation_id", "name", "organisation__name"]
+    show_full_result_count = False
+    inlines = [KeySets]

@@ -1,0 +1,21 @@
+"""What support sees of invoices: that they are there and how far they came, never what they say."""
+
+from django.contrib import admin
+
+from connections.invoices.models import Invoice, Offer
+from portal.admin import ReadOnlyAdmin, ReadOnlyInline
+
+
+class Offers(ReadOnlyInline):
+    model = Offer
+    fields = readonly_fields = ["connection", "offered_at", "retrieved_at"]
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(ReadOnlyAdmin):
+    list_display = ["number", "kind", "sender_name", "receiver_name", "issue_date", "created_at"]
+    list_filter = ["kind", ("receiver", admin.EmptyFieldListFilter)]
+    search_fields = ["=uuid", "=number", "=sender__organisation_id", "=receiver__organisation_id"]
+    date_hierarchy = "created_at"
+    show_full_result_count = False
+    inlines = [Offers]

@@ -1,0 +1,93 @@
+"""What stands around every page."""
+
+import pytest
+from django.db import connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.urls import resolve, reverse
+
+from accounts.models import User
+from accounts.roles import Role
+from portal.context import ORGANISATIONS_SHOWN, frame
+from tests.factories import MembershipFactory, OrganisationFactory, UserFactory
+
+
+def request_of(user, url="/profile/"):
+    request = RequestFactory().get(url)
+    request.user = user
+    request.resolver_match = resolve(url)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("role", "labels"),
+    [
+        (Role.BASIC, ["Overview", "Connections", "Environment"]),
+        (Role.ADVANCED, ["Overview", "Connections", "Environment"]),
+        (Role.ADMINISTRATOR, ["Overview", "Connections", "Users", "Environment", "Activity"]),
+    ],
+)
+def test_the_menu_shows_what_the_role_opens(role, labels):
+    menu = frame(request_of(UserFactory(role=role)))["frame"].menu
+
+    assert [item.label for item in menu] == labels
+
+
+@pytest.mark.parametrize(
+    ("url", "label"),
+    [
+        ("/", "Overview"),
+        ("/connections/", "Connections"),
+        ("/organisations/KPNL10001/connections/", "Connections"),
+        ("/users/", "Users"),
+        ("/users/5/", "Users"),
+        ("/users/invite/", "Users"),
+        ("/environment/", "Environment"),
+        ("/organisations/KPNL10001/", "Environment"),
+        ("/activity/", "Activity"),
+        ("/profile/", None),
+    ],
+)
+def test_the_menu_says_where_the_page_stands(url, label):
+    menu = frame(request_of(UserFactory(administrator=True), url))["frame"].menu
+
+    assert [item.label for item in menu if item.current] == ([label] if label else [])
+
+
+def test_a_page_that_draws_no_frame_pays_nothing():
+    user = User.objects.get(pk=UserFactory().pk)
+
+    with CaptureQueriesContext(connection) as captured:
+        frame(request_of(user))
+
+    assert len(captured) == 0
+
+
+def test_the_organisations_take_one_query(organisation):
+    user = MembershipFactory(organisation=organisation).user
+    MembershipFactory(user=user, organisation=OrganisationFactory())
+    drawn = frame(request_of(user))["frame"]
+
+    with CaptureQueriesContext(connection) as captured:
+        shown = [(o.name, o.organisation_id, o.url) for o in drawn.organisations * 2][:1]
+
+    url = reverse("connections:overview-of", args=[organisation.organisation_id])
+    assert shown == [(organisation.name, organisation.organisation_id, url)]
+    assert len(drawn.organisations) == 1
+    assert len(captured) == 1
+
+
+def test_a_very_long_list_of_organisations_is_cut(environment, colleague):
+    for organisation in OrganisationFactory.create_batch(
+        ORGANISATIONS_SHOWN + 5, environment=environment
+    ):
+        MembershipFactory(user=colleague, organisation=organisation)
+    drawn = frame(request_of(colleague))["frame"]
+
+    assert len(drawn.organisations) == ORGANISATIONS_SHOWN
+    assert drawn.has_more_organisations
+
+
+def test_nobody_and_support_staff_have_no_frame(client, browser_of):
+    assert client.get(reverse("account_login")).context.get("frame") is None
+    assert browser_of(UserFactory(staff=True)).get("/profile/").context.get("frame") is None

@@ -1,0 +1,227 @@
+"""Promises over the whole code: every view carries its gate, and the gates hold."""
+
+import re
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+from django.urls import URLPattern, get_resolver, reverse
+
+from accounts.access import Gate
+from accounts.models import User
+from connections.api import AppKeyAndSecret, api
+from connections.functions import FUNCTIONS
+from connections.models import App, Connection
+from connections.services import store_logo
+from tests.factories import AppFactory, MembershipFactory, UserFactory, connect
+
+OURS = ("accounts.", "partners.", "connections.", "portal.")
+METHODS = ["get", "head", "options", "post", "put", "patch", "delete"]
+ROOT = Path(settings.BASE_DIR)
+
+
+def patterns(resolver=None, namespace="", outer=()):
+    """Every view of the site: the name that `reverse` knows, the view, the arguments of its address."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        arguments = {*outer, *getattr(entry.pattern, "converters", {})}
+        if isinstance(entry, URLPattern):
+            yield f"{namespace}{entry.name}", entry.callback, arguments
+        else:
+            inner = f"{namespace}{entry.namespace}:" if entry.namespace else namespace
+            yield from patterns(entry, inner, arguments)
+
+
+OUR_VIEWS = {
+    name: (view, arguments)
+    for name, view, arguments in patterns()
+    if view.__module__.startswith(OURS) and not name.startswith("admin:")
+}
+
+
+def names(*kinds, naming=None):
+    """The names of our views behind gates of these kinds, or of those whose address names `naming`."""
+    return [
+        name
+        for name, (view, arguments) in OUR_VIEWS.items()
+        if getattr(view, "gate", Gate("")).kind in kinds and (naming is None or naming in arguments)
+    ]
+
+
+def test_every_view_carries_its_gate():
+    assert len(OUR_VIEWS) > 30
+    assert [
+        n for n, (view, _) in OUR_VIEWS.items() if not isinstance(getattr(view, "gate", 0), Gate)
+    ] == []
+
+
+def test_gates_of_environments_and_organisations_name_a_permission():
+    for view, _arguments in OUR_VIEWS.values():
+        assert (view.gate.permission is not None) == (
+            view.gate.kind in {"environment", "organisation"}
+        )
+
+
+def test_whatever_names_an_organisation_stands_behind_its_gate():
+    named = {name for name, (_view, arguments) in OUR_VIEWS.items() if "organisation" in arguments}
+
+    assert named == set(names("organisation"))
+
+
+def test_every_call_of_the_api_stands_behind_the_gate():
+    operations = [
+        operation
+        for _prefix, router in api._routers
+        for path in router.path_operations.values()
+        for operation in path.operations
+    ]
+
+    assert len(operations) >= 7
+    for operation in operations:
+        assert [type(auth) for auth in operation.auth_callbacks] == [AppKeyAndSecret]
+
+
+def test_every_function_that_answers_has_a_call_and_no_other_has():
+    called = {
+        auth.function.name
+        for _prefix, router in api._routers
+        for path in router.path_operations.values()
+        for operation in path.operations
+        for auth in operation.auth_callbacks
+        if auth.function
+    }
+
+    assert called == {name for name, function in FUNCTIONS.items() if function.answers}
+
+
+@dataclass
+class House:
+    """An organisation with a member and a connection, and the address of each of its pages."""
+
+    member: User
+    connection: Connection
+    own_app: App
+
+    @property
+    def organisation(self):
+        return self.connection.organisation
+
+    def address(self, name):
+        values = {
+            "organisation": self.organisation.organisation_id,
+            "number": self.connection.number,
+            "app": self.connection.app_id,
+            "pk": self.own_app.pk if name.startswith("connections:") else self.member.pk,
+            "digest": self.own_app.logo.digest,
+            "token": "token",
+        }
+        return reverse(name, kwargs={argument: values[argument] for argument in OUR_VIEWS[name][1]})
+
+
+@pytest.fixture
+def house(db):
+    member = MembershipFactory(user__administrator=True).user
+    own_app = AppFactory(environment=member.environment)
+    store_logo(own_app, b"png")
+    return House(member, connect(member)[0], own_app)
+
+
+def logged_in(user):
+    client = Client(raise_request_exception=False)
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize("name", names("organisation"))
+def test_strangers_get_404_from_every_page_of_an_organisation_by_every_method(house, name):
+    strangers = [
+        MembershipFactory(user__administrator=True).user,
+        UserFactory(advanced=True),
+        UserFactory(staff=True),
+    ]
+    for stranger in strangers:
+        client = logged_in(stranger)
+        answers = {m: getattr(client, m)(house.address(name)).status_code for m in METHODS}
+        assert set(answers.values()) == {404}, answers
+
+
+@pytest.mark.parametrize("name", names("organisation"))
+def test_colleagues_get_the_checklist_with_403(house, name):
+    colleague = UserFactory(administrator=True, environment=house.organisation.environment)
+
+    for method in METHODS:
+        assert getattr(logged_in(colleague), method)(house.address(name)).status_code == 403
+
+
+@pytest.mark.parametrize("name", names("organisation"))
+def test_members_with_the_role_are_let_in(house, name):
+    assert logged_in(house.member).get(house.address(name)).status_code in {200, 302, 405}
+
+
+@pytest.mark.parametrize("name", names("personal", "environment", "organisation"))
+def test_nobody_is_let_in_without_login(house, name):
+    address = house.address(name)
+
+    for method in METHODS:
+        response = getattr(Client(), method)(address)
+        assert (response.status_code, response.headers["Location"].split("?")[0]) == (
+            302,
+            "/accounts/login/",
+        )
+
+
+@pytest.mark.parametrize(
+    "name", names("environment", naming="pk") + names("environment", naming="digest")
+)
+def test_what_belongs_to_another_environment_is_404(house, name):
+    stranger = MembershipFactory(user__administrator=True).user
+
+    answers = {
+        m: getattr(logged_in(stranger), m)(house.address(name)).status_code for m in ("get", "post")
+    }
+
+    assert 404 in answers.values()
+    assert set(answers.values()) <= {404, 405}
+
+
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+
+
+@pytest.mark.parametrize(
+    "template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates"))
+)
+def test_nothing_is_inline_and_nothing_is_from_another_host(template):
+    text = template.read_text()
+
+    assert re.findall(r"<style|<script(?![^>]*(src=|type=\"application/json\"))", text) == []
+    assert re.findall(r"\s(?:style|on[a-z]+)\s*=\s*[\"']", text) == []
+    assert re.findall(r"(?:src|href|action)=[\"'](?:https?:)?//", text) == []
+
+
+def test_stylesheets_and_scripts_ask_no_other_host():
+    for file in [*(ROOT / "static").rglob("*.css"), *(ROOT / "static").rglob("*.js")]:
+        assert (
+            re.findall(
+                r"url\(\s*[\"']?(?:https?:)?//|(?:fetch|import)\(?\s*[\"']https?:", file.read_text()
+            )
+            == []
+        )
+
+
+@pytest.mark.django_db
+def test_migrations_match_the_models():
+    call_command("makemigrations", "--check", "--dry-run", stdout=StringIO())
+
+
+def test_all_files_of_pages_can_be_collected_and_hashed(tmp_path, settings):
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    }
+
+    call_command("collectstatic", "--noinput", stdout=StringIO())
+
+    assert (tmp_path / "staticfiles.json").exists()
