@@ -161,7 +161,7 @@ class OrganisationsField(forms.ModelMultipleChoiceField):
     def __init__(self):
         super().__init__(
             Organisation.objects.none(),
-            label=_("Organisations"),
+            label=_("Member of"),
             required=False,
             widget=forms.CheckboxSelectMultiple,
             help_text=_("A user sees only the organisations ticked here."),
@@ -176,17 +176,23 @@ class OrganisationsForm(forms.Form):
         self.fields["organisations"].queryset = environment.organisations.by_name()
 
 
-class InviteForm(OrganisationsForm):
-    email = forms.EmailField(label=_("E-mail"), max_length=254)
+class RoleForm(forms.Form):
     role = forms.ChoiceField(
-        label=_("Role"), choices=Role, initial=Role.BASIC, widget=forms.RadioSelect
+        label=_("What this person may do"),
+        choices=Role,
+        initial=Role.BASIC,
+        widget=forms.RadioSelect,
+        help_text=_(
+            "Basic users look. Advanced users also create and end connections. "
+            "Administrators also manage users and organisations."
+        ),
     )
 
+
+class InviteForm(RoleForm, OrganisationsForm):
+    email = forms.EmailField(label=_("E-mail"), max_length=254)
+
     field_order = ["email", "role", "organisations"]
-
-
-class RoleForm(forms.Form):
-    role = forms.ChoiceField(label=_("Role"), choices=Role, widget=forms.RadioSelect)
 
 
 class OrganisationForm(forms.ModelForm):

@@ -5,7 +5,16 @@ sh scripts/setup.sh run
 PORTAL_BASE_URL=${PORTAL_BASE_URL:-http://localhost:${PORT:-8000}}
 export PORTAL_BASE_URL
 python=.venv/bin/python
+manifest=${PORTAL_DATA:-var}/static/staticfiles.json
+
+# Collecting means compressing, which takes seconds: only after a change of files or packages.
+static_files_are_old() {
+    [ ! -e "$manifest" ] || [ -n "$(find static .venv/.installed-* -newer "$manifest")" ]
+}
+
 $python manage.py migrate --verbosity 0
-$python manage.py collectstatic --verbosity 0 --noinput
+if static_files_are_old; then
+    $python manage.py collectstatic --verbosity 0 --noinput
+fi
 $python manage.py demo --if-new
 exec $python manage.py serve
