@@ -293,7 +293,7 @@ class Organisation(models.Model):
 
     def clean(self):
         pattern, _scheme, message = REGISTRATION[Country(self.country)]
-        if not pattern.fullmatch(self.registration_number or ""):
+        if self.registration_number and not pattern.fullmatch(self.registration_number):
             raise ValidationError({"registration_number": message})
 
     def save(self, **kwargs):

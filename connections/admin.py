@@ -1,4 +1,4 @@
-"""What support does with apps and sees of connections: found by what a customer reads out over the phone."""
+"""What support does with apps and sees of connections: found by what a customer reads out."""
 
 from django import forms
 from django.contrib import admin
@@ -68,9 +68,12 @@ class KeySets(ReadOnlyInline):
 
 @admin.register(Connection)
 class ConnectionAdmin(ReadOnlyAdmin):
-    list_display = ["name", "app", "organisation", "owner", "created_at", "revoked_at", "deleted_at"]
-    list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("deleted_at", admin.EmptyFieldListFilter)]
+    list_display = ["name", "app", "organisation", "owner", "created_at", "revoked_at"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter)]
     list_select_related = ["app", "organisation", "owner"]
-    search_fields = ["=key_sets__app_key", "=organisation__organisation_id", "name", "organisation__name"]
+    search_fields = [
+        *("=key_sets__app_key", "=organisation__organisation_id"),
+        *("name", "organisation__name"),
+    ]
     show_full_result_count = False
     inlines = [KeySets]

@@ -392,7 +392,7 @@ class CallCountQuerySet(models.QuerySet):
         return self.exclude(code="")
 
     def with_old_keys(self):
-        """Calls of software that has not been given the new keys, or was not told of the end (R20)."""
+        """Calls of software that was not given the new keys, or not told of the end (R20)."""
         return self.filter(code=INVALID_KEYS.code)
 
     def of(self, connection):

@@ -2,6 +2,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh run
+umask 077 # what it keeps is for its own user only
 PORTAL_BASE_URL=${PORTAL_BASE_URL:-http://localhost:${PORT:-8000}}
 export PORTAL_BASE_URL
 python=.venv/bin/python

@@ -13,6 +13,16 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 BROWSERS = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, filter(None, BROWSERS))), None)
 HAS_BROWSER = bool(CHROMIUM and find_spec("pytest_playwright"))
+FLAGS = [
+    "--no-sandbox",  # a container runs it as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
+]
 HERE = {"localhost", "127.0.0.1", "::1"}
 
 collect_ignore = [] if HAS_BROWSER else ["browser", "stories"]
@@ -41,14 +51,5 @@ if HAS_BROWSER:
         return {
             **browser_type_launch_args,
             "executable_path": CHROMIUM,
-            "args": [
-                "--no-sandbox",  # a container runs it as root
-                "--disable-gpu",
-                "--disable-quic",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--no-first-run",
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
-            ],
+            "args": FLAGS,
         }

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Max, Q, Sum
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -31,6 +31,8 @@ STILL_CALLING_DAYS = 7
 @require_safe
 def detail(request, organisation, number):
     connection = _connection(organisation, number)
+    if request.htmx.target == "state" and connection.status == connection.Status.NEVER_USED:
+        return HttpResponse(status=204)  # the page goes on waiting for the first call (R21)
     calls = CallCount.objects.of(connection)
     context = {
         "connection": connection,
@@ -205,7 +207,7 @@ def _refusals(calls):
 
 
 def _conditions(connection):
-    """The lines of "Test connection": what must hold, whether it does, and what to do where it does not (R24)."""
+    """The lines of "Test connection": what must hold, and what to do where it does not (R24)."""
     owner = {"owner": connection.owner.get_full_name()}
     opened = len(connection.rights.effective())
     good = CallCount.objects.of(connection).filter(code="").exists()

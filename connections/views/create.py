@@ -1,5 +1,7 @@
 """Creating a connection: for whom, with which package, with which access; then the keys, once."""
 
+import re
+
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.http import Http404
@@ -29,19 +31,22 @@ ORGANISATIONS_SHOWN = 100
 @environment_page(Permission.MANAGE_KEYS)
 @require_safe
 def choose_organisation(request):
-    """For whom; with one organisation there is nothing to choose. `kind` travels on to the gallery."""
-    kind, filters = _kind(request), SearchForm(request.GET)
+    """For whom? With one organisation there is nothing to choose. `kind` and `app` travel on."""
+    kind, app, filters = _kind(request), _app(request), SearchForm(request.GET)
     reachable = Organisation.objects.reachable_by(request.user).by_name()
     first = list(reachable[:2])
     if len(first) == 1:
-        page = reverse("connections:new", kwargs={"organisation": first[0].organisation_id})
-        return redirect(f"{page}?kind={kind}" if kind else page)
+        return redirect(_after_choosing(first[0], kind, app))
     found = list(filters.narrow(reachable)[: ORGANISATIONS_SHOWN + 1])
     context = {
-        "choices": found[:ORGANISATIONS_SHOWN],
+        "choices": [
+            (organisation, _after_choosing(organisation, kind, app))
+            for organisation in found[:ORGANISATIONS_SHOWN]
+        ],
         "more": len(found) > ORGANISATIONS_SHOWN,
         "filters": filters,
         "kind": kind,
+        "app": app,
     }
     return render_part(
         request, "connections/choose_organisation.html", "connections/_organisations.html", context
@@ -142,6 +147,19 @@ def keys_page(request, connection, pair, *, new):
 def _kind(request):
     kind = request.GET.get("kind")
     return kind if kind in KINDS else ""
+
+
+def _app(request):
+    app = request.GET.get("app", "")
+    return int(app) if re.fullmatch(r"[0-9]{1,9}", app) else None
+
+
+def _after_choosing(organisation, kind, app):
+    """Where the choice of an organisation leads: to the package already known, or the gallery."""
+    where = {"organisation": organisation.organisation_id}
+    if app:
+        return reverse("connections:create", kwargs={**where, "app": app})
+    return reverse("connections:new", kwargs=where) + (f"?kind={kind}" if kind else "")
 
 
 def already_created_page(request, already, organisation):

@@ -1,4 +1,4 @@
-"""The page about the HTTP API, for the makers of software: made from its tables and its OpenAPI document."""
+"""The page about the HTTP API, for the makers of software: made from its own tables."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +34,10 @@ class Call:
             address = address.replace(name, example)
         lines = ['curl --user "$APP_KEY:$SECRET"']
         if self.path.endswith("/outbox") and self.method == "POST":
-            lines += ['--header "Content-Type: application/xml"', '--header "Idempotency-Key: 2026-0042"']
+            lines += [
+                '--header "Content-Type: application/xml"',
+                '--header "Idempotency-Key: 2026-0042"',
+            ]
             lines += ["--data-binary @invoice.xml"]
         elif self.method != "GET":
             lines += [f"--request {self.method}"]
@@ -72,7 +75,11 @@ def _calls_of(function, document):
             method.upper(),
             path,
             [" ".join(text.split()) for text in operation.get("description", "").split("\n\n")],
-            [parameter for parameter in operation.get("parameters", []) if parameter["in"] == "query"],
+            [
+                parameter
+                for parameter in operation.get("parameters", [])
+                if parameter["in"] == "query"
+            ],
             _fields(operation, document["components"]["schemas"]),
         )
         for path, methods in document["paths"].items()
@@ -83,7 +90,9 @@ def _calls_of(function, document):
 
 def _fields(operation, schemas):
     """The names of the fields of a good answer; none where it is no JSON."""
-    good = next((answer for status, answer in operation["responses"].items() if int(status) < 300), {})
+    good = next(
+        (answer for status, answer in operation["responses"].items() if int(status) < 300), {}
+    )
     schema = good.get("content", {}).get("application/json", {}).get("schema", {})
     schema = schema.get("items", schema)
     return list(schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("properties", {}))
@@ -93,5 +102,7 @@ def _with_code(text):
     """What stands between backticks as code."""
     parts = enumerate(text.split("`"))
     return format_html_join(
-        "", "{}", ((format_html("<code>{}</code>", part) if place % 2 else part,) for place, part in parts)
+        "",
+        "{}",
+        ((format_html("<code>{}</code>", part) if place % 2 else part,) for place, part in parts),
     )

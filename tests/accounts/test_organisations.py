@@ -30,9 +30,11 @@ def test_a_registration_number_in_use_is_refused_at_its_field(office):
     answer = office.post(ADD, NEW)
 
     assert answer.status_code == 422
-    assert "This registration number is in use already." in str(
-        answer.context["form"].errors["registration_number"]
-    )
+    assert answer.context["form"].errors == {
+        "registration_number": [
+            "This registration number is in use already. Ask a colleague to add you, or ask support."
+        ]
+    }
     assert 'value="Bakkerij Jansen B.V."' in answer.content.decode()
     assert Organisation.objects.count() == 1
 

@@ -102,7 +102,9 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.hosts |= {
-            value for name, value in attributes if name in {"src", "href"} and value and "//" in value
+            value
+            for name, value in attributes
+            if name in {"src", "href"} and value and "//" in value
         }
 
 

@@ -96,7 +96,7 @@ def test_a_taken_port_is_refused_with_a_sentence():
 
 def wait_for(url):
     for _ in range(300):
-        with suppress(URLError, ConnectionError), urlopen(url):  # noqa: S310
+        with suppress(URLError, ConnectionError), urlopen(url):
             return
         time.sleep(0.1)
     raise AssertionError(f"{url} does not answer")

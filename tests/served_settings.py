@@ -1,0 +1,11 @@
+"""The settings of portals that tests serve: as shipped, without collecting files first, and breakable on demand."""
+
+from portal.settings import *  # noqa: F403
+from portal.settings import MIDDLEWARE, STORAGES
+
+STORAGES = STORAGES | {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+}
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = True
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+MIDDLEWARE = [*MIDDLEWARE[:1], "tests.breaking.breaks_on_demand", *MIDDLEWARE[1:]]
