@@ -17,7 +17,7 @@ from connections.calls import CALLS
 from connections.errors import INVALID_KEYS, SCOPE_MISSING
 from connections.invoices import services as invoices
 from connections.keys import KeyPair
-from connections.models import Access, App, AppLogo, CallCount, Connection, KeySet
+from connections.models import Access, App, CallCount, Connection
 from portal.demo.apps import BOTH, PACKAGES, draw_logo
 from portal.demo.invoices import write
 

@@ -3,6 +3,12 @@
 const minutes = 60 * 1000;
 let hideSoon;
 
+// The copy button works here, so nobody needs the field itself: a screen reader says its length, never its value.
+for (const field of document.querySelectorAll("input[data-secret]")) {
+  field.tabIndex = -1;
+  field.ariaHidden = "true";
+}
+
 function forget() {
   for (const element of document.querySelectorAll("[data-secret]")) {
     if ("value" in element) {
