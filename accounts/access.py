@@ -65,7 +65,7 @@ def environment_page(permission):
 
 
 def organisation_page(permission):
-    """For members of the organisation in the path whose role grants `permission`; hands the view the organisation.
+    """For members of the organisation in the path whose role grants `permission`; the view gets it.
 
     Strangers get 404, colleagues from whom something is missing 403 with the checklist (R3, R4).
     """

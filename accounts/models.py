@@ -42,7 +42,7 @@ class Environment(models.Model):
 
 
 def validate_name(value):
-    """Letters and marks of any script, with the spaces, hyphens, dots and apostrophes that names have (R56)."""
+    """Letters and marks of any script, and the spaces, hyphens, dots and apostrophes of names (R56)."""
     if any(
         unicodedata.category(character)[0] not in "LM" and character not in " '’.-"
         for character in value
@@ -262,7 +262,7 @@ class Organisation(models.Model):
     """A legal entity whose books are kept. Its organisation ID (KPNL10017) is what software calls it by."""
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="organisations")
-    organisation_id = models.CharField(
+    organisation_id = models.CharField(  # noqa: DJ001 (none until the row has its number)
         _("organisation ID"), max_length=20, unique=True, null=True, editable=False
     )
     name = models.CharField(_("name"), max_length=150)

@@ -68,7 +68,8 @@ class InvitationDead(Refused):
     def __init__(self):
         super().__init__(
             _(
-                "This invitation has expired, was replaced by a newer one, or has been used. Ask for a new one."
+                "This invitation has expired, was replaced by a newer one, or has been used. "
+                "Ask for a new one."
             )
         )
 
@@ -193,7 +194,10 @@ def change_role(*, user, role, by) -> None:
 
 @transaction.atomic
 def block(*, user, by) -> None:
-    """Keep `user` out, at once and until unblocked; the keys this user owns stop (R7). Raises LastAdministrator."""
+    """Keep `user` out, at once and until unblocked; the keys this user owns stop (R7).
+
+    Raises LastAdministrator.
+    """
     user = _locked(user)
     if user.blocked_at:
         return
@@ -218,9 +222,9 @@ def unblock(*, user, by) -> None:
 
 @transaction.atomic
 def remove(*, user, by) -> None:
-    """End the place of `user` in the environment: logins, memberships and address go, the name stays in the log.
+    """End the place of `user` in the environment: logins, memberships and address go.
 
-    The keys this user owns stop at once (R7). Raises LastAdministrator.
+    The name stays in the log. The keys this user owns stop at once (R7). Raises LastAdministrator.
     """
     user = _locked(user)
     environment, email = user.environment, user.email
@@ -288,9 +292,9 @@ def note_login_change(*, user, method) -> None:
 
 @transaction.atomic
 def add_organisation(*, organisation, by) -> Organisation:
-    """Save `organisation`, new and unsaved, with the address its registration number gives it; `by` is its member.
+    """Save `organisation`, new and unsaved, with the address that its registration number gives it.
 
-    Raises RegistrationNumberInUse.
+    `by` becomes its member. Raises RegistrationNumberInUse.
     """
     organisation.environment = by.environment
     try:

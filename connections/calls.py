@@ -1,4 +1,4 @@
-"""Counting calls off the request path (R20): in memory first, written in batches by a timer and at shutdown."""
+"""Counting calls off the request path (R20): in memory, written in batches by a timer and at shutdown."""
 
 import atexit
 import logging

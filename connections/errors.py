@@ -30,7 +30,7 @@ INVALID_KEYS = _error(
     "ERRIAU6000007",
     401,
     "Invalid consumer key or no such app available in registry",
-    "Send App Key and Secret by HTTP Basic, both as the portal showed them. An answer that has a reason tells "
+    "Send App Key and Secret by HTTP Basic, both as the portal showed them. An answer with a reason tells "
     "that these keys were right once: `superseded` asks for the new set, `revoked` for a new connection.",
 )
 ENVIRONMENT_BLOCKED = _error(
@@ -55,7 +55,7 @@ SCOPE_MISSING = _error(
     "ERRCDO4000011",
     403,
     "SecurityToken scope in request is not available for this key",
-    "`scope` and `function` name what is missing, `reason` where: in the app, the key, or its owner's accesses. "
+    "`scope` and `function` name what is missing, `reason` where: in app, key, or its owner's accesses. "
     "It is added on the page of the app or of the connection; the keys stay the same.",
 )
 NOT_FOUND = _error(

@@ -38,7 +38,7 @@ class OpIdMixin(forms.Form):
 
 
 class AccessForm(forms.Form):
-    """What a key is given (R27); the boxes are rebuilt here at every post, so a tampered form changes nothing (R6)."""
+    """What a key is given (R27). Boxes are rebuilt at every post: a tampered form changes nothing (R6)."""
 
     access = forms.ChoiceField(
         label=_("Access"), choices=Access, initial=Access.ALL, widget=forms.RadioSelect

@@ -137,6 +137,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
 
 
 def in_order(names) -> list[ApiFunction]:
-    """The functions of these names in the order of the catalogue; names that it does not know are left out."""
+    """The functions of these names in the order of the catalogue; unknown names are left out."""
     names = set(names)
     return [function for name, function in FUNCTIONS.items() if name in names]

@@ -34,7 +34,7 @@ class AppQuerySet(models.QuerySet):
 
 
 class App(models.Model):
-    """A software package. A Generic App is published by support; an Own App is private to an environment (R10, R11)."""
+    """A software package: a Generic App, published by support (R10), or an environment's Own App (R11)."""
 
     environment = models.ForeignKey(
         Environment,
@@ -171,7 +171,7 @@ class ConnectionQuerySet(models.QuerySet):
         )
 
     def search(self, text):
-        """By the name of the key, of the package or of the organisation, or by a whole App Key, old or new."""
+        """By the name of key, package or organisation, or by a whole App Key, old or new."""
         return self.filter(
             Q(name__icontains=text)
             | Q(app__name__icontains=text)
@@ -193,7 +193,7 @@ class ConnectionQuerySet(models.QuerySet):
 
 
 class Connection(models.Model):
-    """An organisation joined to an app. Revoked is for ever; deleted hides it from the overview (R18, R19)."""
+    """An organisation joined to an app. Revoked is for ever; deleted hides it (R18, R19)."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -376,7 +376,7 @@ class KeySet(models.Model):
         return self.app_key
 
     def opens_with(self, secret: keys.Secret) -> bool:
-        """Say whether `secret` belongs to this set. A pepper that is gone raises KeyError: an alarm, not a no."""
+        """Say whether `secret` belongs to this set; a missing pepper raises KeyError: no answer."""
         return keys.matches(
             secret.reveal(),
             self.secret_digest,

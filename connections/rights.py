@@ -1,4 +1,4 @@
-"""What a call may do: app ∩ key ∩ owner ∩ partnership, computed at every call and stored nowhere (R5). Pure."""
+"""What a call may do: app ∩ key ∩ owner ∩ partnership, computed at every call, stored nowhere (R5). Pure."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Rights:
-    """The four parts of R5, each a set of names of API functions; None as `key` or `partnership` limits nothing."""
+    """The four parts of R5, each names of API functions; None as `key` or `partnership` limits nothing."""
 
     app: frozenset[str]
     key: frozenset[str] | None

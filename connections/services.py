@@ -40,7 +40,8 @@ class AlreadyConnected(Refused):
         self.connection = connection
         super().__init__(
             _(
-                "%(organisation)s is connected to %(app)s already. Create new keys for that connection instead."
+                "%(organisation)s is connected to %(app)s already. "
+                "Create new keys for that connection instead."
             )
             % {"organisation": connection.organisation.name, "app": connection.app.name}
         )
@@ -76,7 +77,7 @@ class NotRevoked(Refused):
 
 @transaction.atomic
 def create_own_app(*, environment, name, functions, logo=None, by) -> App:
-    """Make an Own App, private to `environment` (R11). `logo` is PNG bytes that we encoded. Raises NameTaken."""
+    """Make an Own App of `environment` (R11). `logo` is PNG bytes that we encoded. Raises NameTaken."""
     app = _saved_app(App(environment=environment, name=name, functions=functions))
     store_logo(app, logo)
     record(Action.OWN_APP_CREATED, by=by, subject=app, environment=environment, functions=functions)

@@ -1,4 +1,7 @@
-"""Breaks a served portal where a request asks for it: `X-Break: write` while it stores, `answer` when all is done."""
+"""Breaks a served portal where a request asks for it.
+
+`X-Break: Event` breaks after an Event is stored, `X-Break: answer` when all is done.
+"""
 
 from contextvars import ContextVar
 

@@ -1,4 +1,4 @@
-"""The settings of portals that tests serve: as shipped, without collecting files first, and breakable on demand."""
+"""The settings of portals that tests serve: as shipped, but files uncollected, and breakable on demand."""
 
 from portal.settings import *  # noqa: F403
 from portal.settings import MIDDLEWARE, STORAGES

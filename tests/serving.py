@@ -1,4 +1,4 @@
-"""A real portal for tests: its own processes, its own folder, and people and software that reach it over HTTP."""
+"""A real portal for tests: its own processes and folder; people and software reach it over HTTP."""
 
 import base64
 import http.client

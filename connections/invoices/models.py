@@ -39,7 +39,7 @@ class InvoiceQuerySet(models.QuerySet):
 
 
 class Invoice(models.Model):
-    """One UBL document: in the outbox of its sender, and in the inbox of its receiver if it could be delivered."""
+    """One UBL document: in the outbox of its sender and, if delivered, in the inbox of its receiver."""
 
     class Kind(models.TextChoices):
         INVOICE = "Invoice", _("Invoice")

@@ -26,9 +26,9 @@ class KeyReused(Exception):
 def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tuple[Invoice, bool]:
     """Store a UBL document in the outbox of the organisation of `through` and deliver it (R48, R49).
 
-    Answers the invoice and whether it is new: the same `idempotency_key` (at most 255 characters, "" for none)
-    with the same bytes answers the invoice of the first time. `check` is called inside the transaction and
-    may refuse by raising. An invoice whose receiver is not found is stored too, without one.
+    Answers the invoice and whether it is new: the same `idempotency_key` (at most 255 characters, "" for
+    none) with the same bytes answers the invoice of the first time. `check` is called inside the
+    transaction and may refuse by raising. An invoice whose receiver is not found is stored too, without one.
     Raises ubl.NotUbl and its kinds, WrongSender, SendingOff, KeyReused.
     """
     document = ubl.read(xml)
@@ -54,7 +54,7 @@ def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tupl
 
 @transaction.atomic
 def confirm(*, invoice, through, check=lambda: None) -> Offer:
-    """Note that the software has `invoice`: from now on it is retrieved (R48). Confirming again changes nothing.
+    """Note that the software has `invoice`: from now on it is retrieved (R48). Again changes nothing.
 
     `check` is called inside the transaction and may refuse by raising.
     """

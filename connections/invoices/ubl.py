@@ -21,7 +21,7 @@ _LARGEST_TOTAL = Decimal(10) ** 16
 
 
 class NotUbl(Exception):
-    """The document cannot be read as an invoice; the text says where and why, for the maker of the software."""
+    """The document cannot be read as an invoice; the text tells the maker of the software why."""
 
 
 class NotXml(NotUbl):

@@ -100,7 +100,7 @@ def new_own_app(request, organisation):
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_variables("pair")
 def create(request, organisation, app):
-    """Step 2: name and access. The answer to its POST is step 3, the page that shows the keys once (R13, R14)."""
+    """Step 2: name and access. The answer to its POST is step 3, the keys, shown once (R13, R14)."""
     app = (
         App.objects.usable_by(organisation.environment)
         .select_related("logo")

@@ -12,7 +12,7 @@ VAT = Decimal("0.21")
 def write(
     *, sender: Organisation, receiver: Organisation, number: str, issued: date, lines
 ) -> bytes:
-    """Write the invoice `number` of `sender` to `receiver`; `lines` are pairs of a name and an amount in euros."""
+    """Write the invoice `number` of `sender` to `receiver`; `lines` are pairs of name and euros."""
     net = sum((Decimal(amount) for _name, amount in lines), Decimal("0.00"))
     tax = (net * VAT).quantize(Decimal("0.01"))
     parts = {

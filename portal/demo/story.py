@@ -21,7 +21,7 @@ from connections.models import Access, App, CallCount, Connection
 from portal.demo.apps import BOTH, PACKAGES, draw_logo
 from portal.demo.invoices import write
 
-PASSWORD = "molen-koppel-2026"
+PASSWORD = "molen-koppel-2026"  # noqa: S105 (printed for everybody who tries the demonstration)
 SUPPORT = "support@koppel.example"
 
 
@@ -252,7 +252,7 @@ def _exchange_invoices(made):
 
 
 def _call(made):
-    """Thirty days of calls of the bakery's package, and software that did not hear about new or revoked keys."""
+    """Thirty days of calls of the bakery's package, and software that did not hear of new or revoked keys."""
     live = {key: it.connection.key_sets.order_by("-version").first() for key, it in made.items()}
     now = timezone.now()
     CallCount.objects.bulk_create(

@@ -1,4 +1,4 @@
-"""The Secret exists in one answer and in the customer's hands: a hundred are made, and none is found anywhere else."""
+"""The Secret exists in one answer and in the customer's hands: of a hundred, none is found elsewhere."""
 
 import base64
 import re

@@ -39,5 +39,7 @@ def invoice(
 <cbc:ID>{number}</cbc:ID><cbc:IssueDate>{issued}</cbc:IssueDate>
 <cbc:DocumentCurrencyCode>{currency}</cbc:DocumentCurrencyCode>
 {parties}
-<cac:LegalMonetaryTotal><cbc:PayableAmount currencyID="{currency}">{total}</cbc:PayableAmount></cac:LegalMonetaryTotal>
+<cac:LegalMonetaryTotal>
+<cbc:PayableAmount currencyID="{currency}">{total}</cbc:PayableAmount>
+</cac:LegalMonetaryTotal>
 </{kind}>""".encode()

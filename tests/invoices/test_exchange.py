@@ -1,4 +1,4 @@
-"""Invoices through the API: sent safely once, fetched byte for byte, retrieved when confirmed (R48 to R50)."""
+"""Invoices through the API: sent once, fetched byte for byte, retrieved when confirmed (R48 to R50)."""
 
 import pytest
 

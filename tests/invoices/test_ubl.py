@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from connections.invoices import ubl
 from tests.invoices.documents import invoice
 
-BOMB = b"""<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>"""
+BOMB = b"""<!DOCTYPE l [
+<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>"""
 
 
 def test_an_invoice_is_read():

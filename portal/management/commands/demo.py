@@ -9,7 +9,7 @@ from portal.demo import story
 
 
 class Command(BaseCommand):
-    help = "Fills the demonstration: companies, an accountancy, apps, connections, invoices. Running it twice changes nothing."
+    help = "Fills the demonstration: companies, apps, connections, invoices. Twice changes nothing."
 
     def add_arguments(self, parser):
         parser.add_argument(
@@ -30,15 +30,17 @@ class Command(BaseCommand):
 
     def _print_logins(self):
         self.stdout.write(
-            f"\nThe demonstration at {settings.PORTAL_BASE_URL} has these logins, password {story.PASSWORD}:\n\n"
+            f"\nThe demonstration at {settings.PORTAL_BASE_URL} has these logins, "
+            f"all with the password {story.PASSWORD}:\n\n"
         )
         for login in story.logins():
             self.stdout.write(
                 f"  {login['email']:<26} {login['role']:<14} {login['environment'] or 'Django admin'}"
             )
         self.stdout.write(
-            "\nFirst thing to try: log in as sanne@demolen.example, choose Connections, Create new connection,"
-            "\nand pick a package. The Secret is shown once; docs/api.md shows what to do with it.\n"
+            "\nFirst thing to try: log in as sanne@demolen.example, choose Connections, Create new"
+            "\nconnection, and pick a package. The Secret is shown once; docs/api.md shows what to do"
+            "\nwith it.\n"
         )
 
 
