@@ -10,8 +10,11 @@ atexit.register(shutil.rmtree, _data, ignore_errors=True)
 os.environ["PORTAL_DATA"] = _data
 
 from portal.settings import *  # noqa: E402, F403
-from portal.settings import STORAGES  # noqa: E402
+from portal.settings import DATABASES, STORAGES  # noqa: E402
 
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, so that every thread of the served portal has a connection of its own.
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(_data, "tests.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DELIVERY_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES = {

@@ -6,6 +6,7 @@ import socket
 from importlib.util import find_spec
 
 import pytest
+from django.core.cache import cache
 
 # Playwright keeps an event loop running in the main thread; Django would refuse its ORM there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -53,3 +54,27 @@ if HAS_BROWSER:
             "executable_path": CHROMIUM,
             "args": FLAGS,
         }
+
+    @pytest.fixture
+    def portal(live_server, settings):
+        """The address of a portal that is served for this test. Mails are rows, as in production."""
+        settings.EMAIL_BACKEND = "accounts.mail.backend.OutboxBackend"
+        settings.PORTAL_BASE_URL = live_server.url
+        cache.clear()  # or the limits would count what other tests tried
+        return live_server.url
+
+    @pytest.fixture
+    def browse(portal, new_context):
+        """Open a page in a browser of its own, of `user` who is signed in, or of nobody."""
+
+        def open_page(user=None, **options):
+            from tests.browsing import session_of  # needs Django's apps
+
+            context = new_context(base_url=portal, **options)
+            context.set_default_timeout(10_000)
+            if user:
+                cookie = {"name": "sessionid", "value": session_of(user), "url": portal}
+                context.add_cookies([cookie])
+            return context.new_page()
+
+        return open_page

@@ -219,7 +219,9 @@ def test_migrations_match_the_models():
 def test_all_files_of_pages_can_be_collected_and_hashed(tmp_path, settings):
     settings.STATIC_ROOT = tmp_path
     settings.STORAGES = settings.STORAGES | {
-        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+        "staticfiles": {
+            "BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+        }
     }
 
     call_command("collectstatic", "--noinput", stdout=StringIO())

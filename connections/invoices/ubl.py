@@ -146,9 +146,7 @@ def _party(root, path):
     ids = [party.find("cbc:EndpointID", _NS), company]
     return Party(
         name=" ".join(name.split())[:200],
-        addresses=tuple(
-            address for element in ids if element is not None and (address := _address(element))
-        ),
+        addresses=tuple(dict.fromkeys(filter(None, map(_address, ids)))),
         country=party.findtext(
             "cac:PostalAddress/cac:Country/cbc:IdentificationCode", "", _NS
         ).strip()[:2],
@@ -159,5 +157,7 @@ def _party(root, path):
 
 
 def _address(element):
+    if element is None:
+        return ""
     scheme, value = element.get("schemeID", ""), (element.text or "").strip()
     return f"{scheme}:{value}"[:100] if scheme and value else ""

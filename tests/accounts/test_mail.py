@@ -123,6 +123,7 @@ def test_mails_of_other_packages_take_the_same_way():
     assert delivered.outbox == []
 
 
+@pytest.mark.django_db(transaction=True)  # the worker closes connections, even inside a transaction
 def test_the_worker_empties_the_outbox_and_ends_when_told_once(waiting):
     call_command("work", once=True)
 

@@ -4,16 +4,15 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
+
+from tests.serving import free_port, processes_of, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -28,13 +27,11 @@ def environment(tmp_path_factory, django_db_setup, django_db_blocker):
     with django_db_blocker.unblock(), closing(sqlite3.connect(data / "portal.sqlite3")) as copy:
         connection.ensure_connection()
         connection.connection.backup(copy)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "PORTAL_DATA": str(data),
-        "PORT": str(port),
+        "PORT": str(free_port()),
     }
 
 
@@ -92,24 +89,6 @@ def test_a_taken_port_is_refused_with_a_sentence():
 
         with pytest.raises(CommandError, match=f"Cannot serve on 127.0.0.1, port {port} "):
             call_command("serve", port=port)
-
-
-def wait_for(url):
-    for _ in range(300):
-        with suppress(URLError, ConnectionError), urlopen(url):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{url} does not answer")
-
-
-def processes_of(session):
-    pids = sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-    return [pid for pid in pids if session_of(pid) == session]
-
-
-def session_of(pid):
-    with suppress(ProcessLookupError):
-        return os.getsid(pid)
 
 
 def command_of(pid):
