@@ -72,7 +72,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
-    "ninja",
     "django_htmx",
     "whitenoise.runserver_nostatic",
     "django.contrib.admin",

@@ -27,6 +27,8 @@ FLAGS = [
 HERE = {"localhost", "127.0.0.1", "::1"}
 
 collect_ignore = [] if HAS_BROWSER else ["browser", "stories"]
+if os.environ.get("CI") and not HAS_BROWSER:
+    raise RuntimeError("CI runs the browser tests too: no Chromium was found.")
 
 
 def pytest_report_header():

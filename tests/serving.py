@@ -19,6 +19,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
+import pytest
 from django.conf import settings
 from django.db import connection
 
@@ -37,6 +38,8 @@ class Portal:
 @contextmanager
 def served(data, *, workers=2, settings_module="tests.served_settings"):
     """Serve the demonstration from the new folder `data`; ends every process of it."""
+    if connection.vendor != "sqlite":
+        pytest.skip("the processes do not depend on the database")
     data.mkdir()
     (data / "static").mkdir()
     with closing(sqlite3.connect(data / "portal.sqlite3")) as copy:

@@ -1,0 +1,236 @@
+"""Every page of the portal in a real browser, light and dark: accessible, without errors, fitting a phone.
+
+With PICTURES=folder a picture of every page is left there: light, dark, on a phone and in Dutch.
+"""
+
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import get_resolver, reverse
+
+from accounts import services
+from accounts.models import User
+from accounts.roles import Role
+from connections.models import App, Connection
+from portal.demo import story
+from tests.browsing import troubles_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+PICTURES = os.environ.get("PICTURES")
+PHONE = {"width": 390, "height": 844}
+LOOKS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "dutch": {"color_scheme": "light", "locale": "nl-NL"},
+}
+MAIN_BUTTON = "main form[method=post] .btn.primary, main form[method=post] .btn.danger"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page: what it is called here, who looks, where it is, and what the person does there."""
+
+    name: str
+    who: str
+    address: str
+    does: str = ""  # CSS selector of what is clicked
+    types: tuple = ()  # pairs of field and text, before the click
+    status: int = 200
+
+
+def places():
+    """The pages of the demonstration; the last ones change something."""
+    of = {
+        connection.name + connection.organisation.name.removeprefix("Van Dijk"): connection
+        for connection in Connection.objects.select_related("organisation", "app")
+    }
+    bakery = of["BookkeepingBakkerij De Molen B.V."]
+    unused = of["Scanned invoicesBakkerij De Molen B.V."]
+    revoked = of["Old bookkeepingBakkerij De Molen B.V."]
+    webshop = of["Webshop ordersBakkerij De Molen B.V."]
+    transport, suspended = of["Bookkeeping Transport B.V."], of["Bookkeeping Verhuur B.V."]
+    here = bakery.organisation
+    books = App.objects.get(name="Koppel Books")
+    joris, fatima = (User.objects.get(email=f"{n}@demolen.example") for n in ("joris", "fatima"))
+    services.block(user=fatima, by=User.objects.get(email="sanne@demolen.example"))
+    invited = services.invite(
+        environment=here.environment,
+        email="nieuw@demolen.example",
+        role=Role.ADVANCED,
+        organisations=[here],
+        by=User.objects.get(email="sanne@demolen.example"),
+    )
+
+    def about(page, connection):
+        return connection.url(page)
+
+    def at(name, **kwargs):
+        return reverse(name, kwargs=kwargs)
+
+    def at_bakery(name, **kwargs):
+        return at(name, organisation=here.organisation_id, **kwargs)
+
+    sanne = [
+        ("home", at("home")),
+        ("overview", at("connections:overview")),
+        ("overview-nothing-found", at("connections:overview") + "?q=nothing"),
+        ("overview-of-organisation", at_bakery("connections:overview-of")),
+        ("new-gallery", at_bakery("connections:new")),
+        ("new-gallery-own", at_bakery("connections:new") + "?kind=own"),
+        ("new-gallery-nothing-found", at_bakery("connections:new") + "?q=Moneybird"),
+        ("new-own-app", at_bakery("connections:new-own-app")),
+        ("new-create", at_bakery("connections:create", app=books.pk)),
+        ("connection-used", about("connection", bakery)),
+        ("connection-never-used", about("connection", unused)),
+        ("connection-revoked", about("connection", revoked)),
+        ("connection-own-app", about("connection", webshop)),
+        ("new-keys", about("new-keys", bakery)),
+        ("accesses", about("accesses", bakery)),
+        ("test", about("test", bakery)),
+        ("test-refused", about("test", webshop)),
+        ("revoke", about("revoke", bakery)),
+        ("revoke-again", about("revoke", revoked)),
+        ("delete", about("delete", revoked)),
+        ("delete-refused", about("delete", bakery)),
+        ("app-generic", at("connections:app", pk=books.pk)),
+        ("app-own", at("connections:app", pk=webshop.app_id)),
+        ("app-edit", at("connections:edit-app", pk=webshop.app_id)),
+        ("users", at("accounts:users")),
+        ("users-nobody-found", at("accounts:users") + "?q=nobody"),
+        ("invite", at("accounts:invite")),
+        ("user", at("accounts:user", pk=joris.pk)),
+        ("user-blocked", at("accounts:user", pk=fatima.pk)),
+        ("user-invited", at("accounts:user", pk=invited.pk)),
+        ("user-remove", at("accounts:user-remove", pk=joris.pk)),
+        ("profile", at("accounts:profile")),
+        ("environment", at("accounts:environment")),
+        ("organisation", at_bakery("accounts:organisation")),
+        ("organisation-add", at("accounts:add-organisation")),
+        ("organisation-change", at_bakery("accounts:change-organisation")),
+        ("activity", at("accounts:activity")),
+        ("activity-nothing-found", at("accounts:activity") + "?since=2100-01-01"),
+        ("api-docs", at("connections:api-docs")),
+        ("login-email", at("account_email")),
+        ("login-password", at("account_change_password")),
+        ("login-reauthenticate", at("account_reauthenticate")),
+        ("login-sessions", at("usersessions_list")),
+        ("login-two-factor", at("mfa_index")),
+        ("login-totp", at("mfa_activate_totp")),
+        ("login-key-add", at("mfa_add_webauthn")),
+        ("login-keys", at("mfa_list_webauthn")),
+    ]
+    peter = [
+        ("choose-organisation", at("connections:choose-organisation")),
+        ("overview-two-organisations", at("connections:overview")),
+        ("connection-suspended", about("connection", suspended)),
+        ("connection-old-keys", about("connection", transport)),
+        ("test-suspended", about("test", suspended)),
+    ]
+    noor = [
+        ("home-basic-user", at("home")),
+        ("environment-basic-user", at("accounts:environment")),
+    ]
+    nobody = [
+        ("signup", at("account_signup")),
+        ("signup-confirm", at("account_email_verification_sent")),
+        ("login", at("account_login")),
+        ("reset", at("account_reset_password")),
+        ("reset-sent", at("account_reset_password_done")),
+        ("inactive", at("account_inactive")),
+        ("invitation", at("accounts:invitation", token=services.invitation_token(invited))),
+        ("api-docs-public", at("connections:api-docs")),
+    ]
+    create = at_bakery("connections:create", app=books.pk)
+    return [
+        *(Place(name, "peter", address) for name, address in peter),
+        *(Place(name, "noor", address) for name, address in noor),
+        Place("checklist", "noor", at("connections:overview"), status=403),
+        Place("checklist-other-page", "noor", at("accounts:users"), status=403),
+        *(Place(name, "", address) for name, address in nobody),
+        Place("invitation-dead", "", at("accounts:invitation", token="spoilt"), status=410),
+        Place(
+            "login-wrong",
+            "",
+            at("account_login"),
+            ".btn.primary",
+            (("#id_login", "sanne@demolen.example"), ("#id_password", "wrong")),
+        ),
+        Place("signup-empty", "", at("account_signup"), ".btn.primary", (("#id_email", "a"),)),
+        *(Place(name, "sanne", address) for name, address in sanne),
+        Place("not-found", "sanne", "/nowhere/", status=404),
+        Place("generic-app", "sanne", at("connections:edit-app", pk=books.pk), status=403),
+        Place("new-own-app-empty", "sanne", at_bakery("connections:new-own-app"), MAIN_BUTTON),
+        Place("create-empty", "sanne", create, MAIN_BUTTON, (("#id_name", " "),)),
+        Place("create-twice", "sanne", at_bakery("connections:create", app=bakery.app_id), MAIN_BUTTON),
+        Place("invite-again", "sanne", at("accounts:invite"), MAIN_BUTTON, (("#id_email", joris.email),)),
+        Place("menu-of-connection", "sanne", at("connections:overview"), "td [popovertarget]"),
+        Place("menu-of-person", "sanne", at("home"), "[popovertarget=frame-person]"),
+        Place("keys", "sanne", create, MAIN_BUTTON),
+        Place("keys-new", "sanne", about("new-keys", unused), MAIN_BUTTON),
+        Place("done", "sanne", about("revoke", webshop), MAIN_BUTTON),
+    ]  # fmt: skip
+
+
+class Walk:
+    """One look of all pages; gathers what is wrong instead of stopping at it."""
+
+    def __init__(self, browse, look):
+        self.look, self.wrong, self.axe = look, [], Axe()
+        people = {
+            name: User.objects.get(email=f"{name}@{company}.example")
+            for name, company in (("sanne", "demolen"), ("peter", "vandijk"), ("noor", "vandijk"))
+        }
+        if look == "dutch":
+            User.objects.update(language="nl")
+        self.pages = {
+            name: browse(person, **LOOKS[look], reduced_motion="reduce")
+            for name, person in {**people, "": None}.items()
+        }
+        self.troubles = {name: troubles_of(page) for name, page in self.pages.items()}
+
+    def visit(self, place):
+        page, troubles = self.pages[place.who], self.troubles[place.who]
+        troubles.clear()
+        status = page.goto(place.address).status
+        for field, text in place.types:
+            page.locator(field).fill(text)
+        if place.does:
+            page.locator(place.does).first.click()
+            page.wait_for_load_state()
+        self.note(place, status == place.status, f"answers {status}")
+        found = self.axe.run(page)
+        self.note(place, found.violations_count == 0, found.generate_report())
+        self.picture(place, page, self.look)
+        page.set_viewport_size(PHONE)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        self.note(place, width <= PHONE["width"], f"is {width} wide on a phone")
+        if self.look == "light":
+            self.picture(place, page, "phone")
+        page.set_viewport_size({"width": 1280, "height": 800})
+        self.note(place, not troubles, f"has errors on the console: {troubles}")
+
+    def note(self, place, right, what):
+        if not right:
+            self.wrong.append(f"{place.name} ({place.address}) {what}")
+
+    def picture(self, place, page, kind):
+        if PICTURES:
+            path = Path(PICTURES) / f"{place.name}-{kind}.png"
+            page.screenshot(path=path, full_page=not place.name.startswith("menu"))
+
+
+@pytest.mark.parametrize("look", list(LOOKS) if PICTURES else ["light", "dark"])
+def test_every_page_is_accessible_without_errors_and_fits_a_phone(browse, look):
+    story.tell()
+    walk = Walk(browse, look)
+
+    for place in places():
+        walk.visit(place)
+
+    assert "\n".join(walk.wrong) == ""
