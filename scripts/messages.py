@@ -30,7 +30,8 @@ def problems(path: Path):
         elif not entry.obsolete and not keeps_placeholders(entry):
             yield f"{path}:{entry.linenum}: other placeholders than in {entry.msgid!r}"
     mo = path.with_suffix(".mo")
-    if not mo.exists() or texts(polib.mofile(mo)) != texts(po):
+    translated = [entry for entry in po if entry.translated() and not entry.obsolete]
+    if not mo.exists() or texts(polib.mofile(mo)) != texts(translated):
         yield f"{mo}: does not say what its .po says: run scripts/messages.py --compile"
 
 
@@ -46,12 +47,8 @@ def placeholders(text) -> set[str]:
     return set(re.findall(r"%\(\w+\)[sd]|{\w*}", text))
 
 
-def texts(catalogue) -> dict:
-    return {
-        (entry.msgctxt, entry.msgid): entry.msgstr_plural or entry.msgstr
-        for entry in catalogue
-        if entry.translated() and not entry.obsolete
-    }
+def texts(entries) -> dict:
+    return {(entry.msgctxt, entry.msgid): entry.msgstr_plural or entry.msgstr for entry in entries}
 
 
 if __name__ == "__main__":

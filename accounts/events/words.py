@@ -1,48 +1,48 @@
 """Events in plain words, in the language of the reader."""
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 # What the details of events are called, and what their codes mean. Whatever is not here is shown as it is.
 NAMES = {
-    "access": lazy("access"),
-    "added": lazy("added"),
-    "again": lazy("sent again"),
-    "app_key": lazy("App Key"),
-    "changed": lazy("changed"),
-    "first_name": lazy("first name"),
-    "functions": lazy("API functions"),
-    "language": lazy("language"),
-    "last_name": lazy("last name"),
-    "name": lazy("name"),
-    "receiving": lazy("receives invoices"),
-    "removed": lazy("removed"),
-    "role": lazy("role"),
-    "sending": lazy("sends invoices"),
+    "access": _("access"),
+    "added": _("added"),
+    "again": _("sent again"),
+    "app_key": _("App Key"),
+    "changed": _("changed"),
+    "first_name": _("first name"),
+    "functions": _("API functions"),
+    "language": _("language"),
+    "last_name": _("last name"),
+    "name": _("name"),
+    "receiving": _("receives invoices"),
+    "removed": _("removed"),
+    "role": _("role"),
+    "sending": _("sends invoices"),
 }
 CODES = {
     "role": {
-        "basic": lazy("Basic user"),
-        "advanced": lazy("Advanced user"),
-        "administrator": lazy("Administrator"),
+        "basic": _("Basic user"),
+        "advanced": _("Advanced user"),
+        "administrator": _("Administrator"),
     },
     "access": {
-        "all": lazy("All accesses"),
-        "owners": lazy("This user's accesses"),
-        "chosen": lazy("Decide for yourself"),
+        "all": _("All accesses"),
+        "owners": _("This user's accesses"),
+        "chosen": _("Decide for yourself"),
     },
     "method": {
-        "email_changed": lazy("e-mail address changed"),
-        "email_confirm": lazy("e-mail address confirmed"),
-        "email_deleted": lazy("e-mail address removed"),
-        "password_changed": lazy("password changed"),
-        "password_reset": lazy("password reset"),
-        "password_set": lazy("password set"),
-        "recovery_codes_generated": lazy("new recovery codes"),
-        "totp_activated": lazy("authenticator app added"),
-        "totp_deactivated": lazy("authenticator app removed"),
-        "webauthn_added": lazy("security key added"),
-        "webauthn_removed": lazy("security key removed"),
+        "email_changed": _("e-mail address changed"),
+        "email_confirm": _("e-mail address confirmed"),
+        "email_deleted": _("e-mail address removed"),
+        "password_changed": _("password changed"),
+        "password_reset": _("password reset"),
+        "password_set": _("password set"),
+        "recovery_codes_generated": _("new recovery codes"),
+        "totp_activated": _("authenticator app added"),
+        "totp_deactivated": _("authenticator app removed"),
+        "webauthn_added": _("security key added"),
+        "webauthn_removed": _("security key removed"),
     },
 }
 
@@ -73,7 +73,7 @@ def _name(name):
 
 def _value(name, value):
     if isinstance(value, bool):
-        return _("yes") if value else _("no")
+        return gettext("yes") if value else gettext("no")
     if isinstance(value, dict):
         return ", ".join(f"{_name(key)}: {_value(key, item)}" for key, item in value.items())
     if isinstance(value, list):

@@ -18,6 +18,9 @@ SEND = [
 BOTH = [name for name in FUNCTIONS if name in {*RECEIVE, *SEND, "SetInboxDocumentStatus"}]
 
 
+SIDE = 256
+
+
 @dataclass(frozen=True)
 class Package:
     name: str
@@ -55,19 +58,15 @@ PACKAGES = [
 
 
 def draw_logo(package: Package) -> bytes:
-    """Draw a PNG of 256 by 256 pixels: the initial of the package on its colour, with a shape behind it."""
-    side = 256
-    picture = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+    """Draw a PNG of 256 by 256 pixels: the initial of the package on its colour, a shape behind it."""
+    picture = Image.new("RGB", (SIDE, SIDE), package.colour)
     draw = ImageDraw.Draw(picture, "RGBA")
-    draw.rounded_rectangle((0, 0, side - 1, side - 1), radius=52, fill=package.colour)
-    _SHAPES[package.shape](draw, (255, 255, 255, 60))
-    draw.text(
-        (side / 2, side / 2),
-        package.name[0].upper(),
-        "white",
-        ImageFont.load_default(150),
-        anchor="mm",
-    )
+    _SHAPES[package.shape](draw, (255, 255, 255, 70))
+    font = ImageFont.load_default(150)
+    draw.text((SIDE / 2, SIDE / 2), package.name[0].upper(), "white", font, anchor="mm")
+    corners = Image.new("L", picture.size)
+    ImageDraw.Draw(corners).rounded_rectangle((0, 0, SIDE - 1, SIDE - 1), radius=52, fill=255)
+    picture.putalpha(corners)
     png = io.BytesIO()
     picture.save(png, "PNG", optimize=True)
     return png.getvalue()
