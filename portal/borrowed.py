@@ -134,6 +134,19 @@ BORROWED = [
         "It can be safely ignored if you did not request a password reset. Click the link "
         "below to reset your password."
     ),
+    _("This password is too common."),
+    _("This account is inactive."),
+    _("Started At"),
+    _("Last seen at"),
+    _(
+        "The password reset link was invalid, possibly because it has already been used.  "
+        'Please request a <a href="%(passwd_reset_url)s">new password reset</a>.'
+    ),
+    ngettext_lazy(  # Django asks for it with %d, and has Dutch only for another spelling
+        "This password is too short. It must contain at least %d character.",
+        "This password is too short. It must contain at least %d characters.",
+        12,
+    ),
     ngettext_lazy(
         "Your password must contain at least %(min_length)d character.",
         "Your password must contain at least %(min_length)d characters.",

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
@@ -32,57 +32,73 @@ class Portal:
     url: str
     data: Path
     log: Path
-    demo: dict
+    demo: dict = field(default_factory=dict)
 
 
 @contextmanager
-def served(data, *, workers=2, settings_module="tests.served_settings"):
+def served(data, *, workers=2):
     """Serve the demonstration from the new folder `data`; ends every process of it."""
     if connection.vendor != "sqlite":
         pytest.skip("the processes do not depend on the database")
-    data.mkdir()
-    (data / "static").mkdir()
+    (data / "static").mkdir(parents=True)
     with closing(sqlite3.connect(data / "portal.sqlite3")) as copy:
         connection.ensure_connection()
         connection.connection.backup(copy)
+    demo = json.loads(manage(data, "demo", "--json"))
+    with serving(data, workers=workers) as portal:
+        portal.demo = demo
+        yield portal
+
+
+@contextmanager
+def serving(data, *, workers=2):
+    """Serve what lies in the folder `data`, on a free port; ends every process of it."""
     port = free_port()
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": settings_module,
-        "PORTAL_DATA": str(data),
-        "PORTAL_BASE_URL": f"http://localhost:{port}",
-        "PORT": str(port),
-    }
-    log = data.parent / f"{data.name}.log"
-    demo = json.loads(manage(environment, log, "demo", "--json"))
+    log = log_of(data)
     with (
         log.open("ab") as output,
         subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--workers", str(workers), "--skip-checks"],
             cwd=settings.BASE_DIR,
-            env=environment,
+            env=environment_of(data) | {"PORT": str(port)},
             stdout=output,
             stderr=output,
             start_new_session=True,
         ) as process,
     ):
-        portal = Portal(process, f"http://localhost:{port}", data, log, demo)
         try:
-            wait_for(portal.url + "/health/ready")
-            yield portal
+            wait_for(f"http://localhost:{port}/health/ready")
+            yield Portal(process, f"http://localhost:{port}", data, log)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(15)
-            for pid in processes_of(process.pid):
-                os.kill(pid, signal.SIGKILL)
+            kill(process)
 
 
-def manage(environment, log, *arguments):
-    with log.open("ab") as errors:
+def kill(process):
+    """End the processes of a portal as a power cut does."""
+    for pid in processes_of(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def environment_of(data):
+    settings_module = {"DJANGO_SETTINGS_MODULE": "tests.served_settings"}
+    return os.environ | settings_module | {"PORTAL_DATA": str(data)}
+
+
+def log_of(data):
+    return data.parent / f"{data.name}.log"
+
+
+def manage(data, *arguments):
+    """The output of a management command over the folder `data`."""
+    with log_of(data).open("ab") as errors:
         return subprocess.run(
             [sys.executable, "manage.py", *arguments, "--skip-checks"],
             cwd=settings.BASE_DIR,
-            env=environment,
+            env=environment_of(data),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -122,7 +138,7 @@ class Person:
 
 
 class Caller:
-    """Software that keeps one connection open and calls `me`."""
+    """Software that keeps one line open."""
 
     def __init__(self, url, app_key, secret):
         self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
@@ -130,10 +146,19 @@ class Caller:
         self.headers = {"Authorization": f"Basic {pair}"}
 
     def me(self, **headers):
-        self.connection.request("GET", "/api/v1/me", headers=self.headers | headers)
+        return self._call("GET", "/api/v1/me", headers=headers)[0]
+
+    def get(self, path):
+        return self._call("GET", path)[1]
+
+    def send(self, organisation, xml, idempotency_key):
+        headers = {"Content-Type": "application/xml", "Idempotency-Key": idempotency_key}
+        return self._call("POST", f"/api/v1/{organisation}/outbox", xml, headers)
+
+    def _call(self, method, path, body=None, headers=None):
+        self.connection.request(method, path, body, self.headers | (headers or {}))
         response = self.connection.getresponse()
-        response.read()
-        return response.status
+        return response.status, response.read()
 
 
 def free_port():

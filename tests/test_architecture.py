@@ -219,9 +219,7 @@ def test_migrations_match_the_models():
 def test_all_files_of_pages_can_be_collected_and_hashed(tmp_path, settings):
     settings.STATIC_ROOT = tmp_path
     settings.STORAGES = settings.STORAGES | {
-        "staticfiles": {
-            "BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
-        }
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
     }
 
     call_command("collectstatic", "--noinput", stdout=StringIO())

@@ -62,7 +62,7 @@ def in_words(details: dict) -> str:
 def _detail(name, value):
     if value is True:
         return _name(name)
-    if name in ("method", "role"):  # the value says it all
+    if name in ("changed", "method", "role"):  # the value says it all
         return _value(name, value)
     return f"{_name(name)}: {_value(name, value)}"
 

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access import environment_page
+from accounts.access import environment_page, recent_login_required
 from accounts.roles import Permission
 from connections import services
 from connections.forms import OwnAppForm
@@ -23,6 +23,7 @@ def details(request, pk):
 
 
 @environment_page(Permission.MANAGE_KEYS)
+@recent_login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request, pk):
     """Edit details: name, logo and permissions of an Own App; a Generic App has none to edit (R10)."""

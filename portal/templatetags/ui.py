@@ -48,7 +48,7 @@ def _in_words(moment):
     now = timezone.now()
     distance = abs(now - moment)
     if distance >= timedelta(days=7):
-        return format_date(moment, "j M Y")
+        return format_date(moment, _("j M Y"))
     if distance < timedelta(days=1):
         return naturaltime(moment)
     whole_days = timedelta(days=distance.days)

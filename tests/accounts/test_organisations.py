@@ -84,7 +84,7 @@ def test_a_change_stores_and_notes_what_changed(member_office, organisation):
     changed = Organisation.objects.get()
     assert (changed.name, changed.sending, changed.receiving) == ("New Name", False, True)
     assert Event.objects.get().details == {"changed": {"name": "New Name", "sending": False}}
-    assert Event.objects.get().details_in_words == "changed: name: New Name, sends invoices: no"
+    assert Event.objects.get().details_in_words == "name: New Name, sends invoices: no"
 
 
 def test_a_wrong_change_is_refused_and_leaves_the_page_its_name(member_office, organisation):

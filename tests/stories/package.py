@@ -63,4 +63,6 @@ class Package:
 
 def _read(answer):
     body = answer.read()
-    return json.loads(body) if answer.headers["Content-Type"].startswith("application/json") else body
+    return (
+        json.loads(body) if answer.headers["Content-Type"].startswith("application/json") else body
+    )

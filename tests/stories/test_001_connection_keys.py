@@ -23,9 +23,7 @@ BAKERY, MILL = "0088:7300010000001", "0192:987654325"
 def sanne():
     """An advanced user of a bakery with two organisations."""
     bakery = _organisation_at(BAKERY, name="Bakery", registration_number="71234561")
-    membership = MembershipFactory(
-        organisation=bakery, user__advanced=True, user__with_login=True
-    )
+    membership = MembershipFactory(organisation=bakery, user__advanced=True, user__with_login=True)
     shop = OrganisationFactory(environment=bakery.environment, name="Shop")
     MembershipFactory(organisation=shop, user=membership.user)
     return membership.user

@@ -98,7 +98,9 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         page.get_by_role("link", name="New Own App").first.click()
         expect(page.get_by_role("heading", level=1)).to_have_text("New Own App")
 
-    with step("With the Own App you can select the app name and the additional rights your App needs"):
+    with step(
+        "With the Own App you can select the app name and the additional rights your App needs"
+    ):
         page.get_by_label("Name").fill("Webshop")
         page.get_by_role("checkbox", name="Send invoices").check()
 
@@ -116,7 +118,9 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         assert webshop.test()[0] == 200
         assert Package(portal, webshop.app_key, yuki.secret, webshop.organisation).test()[0] == 401
 
-    with step("Permissions can be set per API function. The scope is connected to the API function."):
+    with step(
+        "Permissions can be set per API function. The scope is connected to the API function."
+    ):
         page.get_by_role("link", name="I have stored the Secret").click()
         page.get_by_role("link", name="Webshop").last.click()
         expect(main).to_contain_text("API Permissions")
@@ -139,7 +143,9 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         expect(row.or_(main).get_by_text("RETRIEVE_INBOX_DOCS")).to_be_visible()
         assert webshop.list_received() == (200, {"items": [], "next": None})
 
-    with step("A Generic App has predefined permissions. The permissions of a Own App can be changed."):
+    with step(
+        "A Generic App has predefined permissions. The permissions of a Own App can be changed."
+    ):
         page.get_by_role("link", name="Connections").first.click()
         page.get_by_role("link", name="Yuki").first.click()
         page.get_by_role("link", name="Yuki").last.click()

@@ -1,0 +1,224 @@
+"""Connecting without a mouse, without JavaScript and without https; a Secret that no second click or way back shows."""
+
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Error, expect
+
+from connections.models import KeySet
+from tests.browsing import pasted, session_of
+from tests.conftest import CHROMIUM, FLAGS
+from tests.factories import PASSWORD, AppFactory, MembershipFactory, UserFactory, connect
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+FOCUSED = """() => {
+  const here = document.activeElement, drawn = getComputedStyle(here);
+  return {
+    name: (here.labels?.[0]?.textContent || here.ariaLabel || here.textContent || "").trim(),
+    visible: here.matches(":focus-visible") && (drawn.outlineStyle !== "none" || drawn.boxShadow !== "none"),
+    lost: here === document.body,
+  };
+}"""
+
+
+@pytest.fixture
+def user():
+    return MembershipFactory(user__advanced=True, user__with_login=True).user
+
+
+@pytest.fixture
+def yuki():
+    AppFactory(name="Twinfield")
+    return AppFactory(name="Yuki")
+
+
+def tab_to(page, name):
+    """Press Tab until `name` has the focus; on the way everything that has it must show it."""
+    passed = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        assert focused["visible"] or focused["lost"], f"The focus on {focused['name']} is not seen."
+        if focused["name"].startswith(name):
+            return
+        passed.append(focused["name"])
+    raise AssertionError(f"{name} is not among {passed}")
+
+
+def press(page, *keys):
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def create_page(page, user, app):
+    organisation = user.memberships.get().organisation
+    page.goto(f"/organisations/{organisation.organisation_id}/connections/new/{app.pk}/")
+
+
+def secret_on(page):
+    return page.get_by_label("Secret", exact=True).input_value()
+
+
+def test_from_the_sign_in_to_the_copied_secret_with_the_keyboard_alone(browse, user, yuki):
+    page = browse()
+    page.goto("/accounts/login/")
+    tab_to(page, "Email")
+    page.keyboard.type(user.email)
+    tab_to(page, "Password")
+    page.keyboard.type(PASSWORD)
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+    press(page, "Tab", "Enter")
+    assert page.evaluate("document.activeElement.id") == "main"  # "Skip to content"
+    tab_to(page, "Create new connection")
+    press(page, "Enter")
+    expect(page.get_by_role("link", name="Twinfield")).to_be_visible()
+    tab_to(page, "Search a package")
+    page.keyboard.type("yu")
+    expect(page.get_by_role("link", name="Twinfield")).to_have_count(0)
+    assert page.evaluate("document.activeElement.id") == "id_q"
+    tab_to(page, "Yuki")
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Connect Yuki")).to_be_visible()
+    tab_to(page, "All accesses")
+    press(page, "ArrowDown", "ArrowDown")
+    expect(page.get_by_role("checkbox", name="Send invoices")).to_be_visible()
+    press(page, "ArrowUp", "ArrowUp")
+    tab_to(page, "Create keys")
+    press(page, "Enter")
+    expect(page.get_by_role("heading", name="Your keys for Yuki are ready")).to_be_visible()
+    tab_to(page, "Copy Secret")
+    press(page, "Space")
+
+    expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
+    assert page.evaluate(FOCUSED)["name"] == "Copy Secret"
+    assert pasted(page) == secret_on(page)
+    tab_to(page, "I have stored the Secret")
+    press(page, "Enter")
+    expect(page.get_by_role("main")).to_contain_text("Made, never used.")
+
+
+def test_the_focus_is_not_lost_when_a_part_is_swapped(browse, user):
+    user.role = "administrator"
+    user.save()
+    UserFactory.create_batch(60, environment=user.environment)
+    connect(user)
+    page = browse(user)
+
+    page.goto("/connections/")
+    page.get_by_label("Status").focus()
+    press(page, "ArrowDown")
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    assert page.evaluate("document.activeElement.id") == "id_status"
+
+    page.goto("/users/")
+    before = page.get_by_role("row").count()
+    page.get_by_role("link", name="Show more").focus()
+    press(page, "Enter")
+    expect(page.get_by_role("row")).not_to_have_count(before)
+    assert not page.evaluate(FOCUSED)["lost"]
+
+
+def test_the_three_dots_open_and_close_with_the_keyboard(browse, user):
+    connect(user, name="Bookkeeping")
+    page = browse(user)
+    page.goto("/connections/")
+    dots = page.get_by_role("button", name="Actions for Bookkeeping")
+
+    dots.focus()
+    press(page, "Enter")
+    expect(page.get_by_role("link", name="Show details")).to_be_focused()
+    press(page, "ArrowDown")
+    expect(page.get_by_role("link", name="Test connection")).to_be_focused()
+    press(page, "Escape")
+    expect(dots).to_be_focused()
+    expect(page.get_by_role("link", name="Test connection")).to_be_hidden()
+
+    press(page, "Enter")
+    expect(page.get_by_role("link", name="Show details")).to_be_focused()
+    press(page, "End", "Enter")
+    expect(page.get_by_role("heading", name="Revoke Bookkeeping?")).to_be_visible()
+
+
+def test_copying_on_plain_http(browser_type, live_server, settings, user, yuki):
+    """Under a name that is no safe place the browser has no clipboard object; the selection is copied."""
+    settings.ALLOWED_HOSTS = ["portal.example"]
+    url = live_server.url.replace("localhost", "portal.example")
+    flags = [flag for flag in FLAGS if "resolver" not in flag]
+    flags += ["--host-resolver-rules=MAP portal.example 127.0.0.1, EXCLUDE localhost"]
+    with browser_type.launch(executable_path=CHROMIUM, args=flags) as browser:
+        context = browser.new_context(base_url=url)
+        context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
+        page = context.new_page()
+        create_page(page, user, yuki)
+        page.get_by_role("button", name="Create keys").click()
+        assert page.evaluate("navigator.clipboard") is None
+
+        copied = {}
+        for name in ("Copy App Key", "Copy Secret", "Copy both"):
+            page.get_by_role("button", name=name).click()
+            copied[name] = pasted(page)
+
+        app_key = page.get_by_label("App Key", exact=True).input_value()
+        assert copied == {
+            "Copy App Key": app_key,
+            "Copy Secret": secret_on(page),
+            "Copy both": f"App Key: {app_key}\nSecret: {secret_on(page)}",
+        }
+
+
+def test_without_javascript_the_wizard_works_to_the_end(browse, user, yuki):
+    page = browse(user, java_script_enabled=False)
+    page.goto("/connections/")
+    page.get_by_role("link", name="Create new connection").click()
+    page.get_by_label("Search a package").fill("yuki")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Yuki").click()
+    page.get_by_text("Decide for yourself").click()
+    page.get_by_role("checkbox", name="Send invoices").check()
+    page.get_by_role("button", name="Create keys").click()
+
+    assert secret_on(page).startswith("kps_")
+    page.get_by_role("link", name="I have stored the Secret").click()
+    expect(page.get_by_role("main")).to_contain_text("Made, never used.")
+
+
+def test_a_double_click_makes_one_set_and_shows_it(browse, user, yuki):
+    page = browse(user)
+    create_page(page, user, yuki)
+
+    page.get_by_role("button", name="Create keys").dblclick()
+
+    assert secret_on(page).startswith("kps_")
+    assert KeySet.objects.count() == 1
+
+
+def test_the_way_back_does_not_show_the_secret(browse, user, yuki):
+    page = browse(user)
+    create_page(page, user, yuki)
+    page.get_by_role("button", name="Create keys").click()
+    secret = secret_on(page)
+
+    page.get_by_role("link", name="I have stored the Secret").click()
+    expect(page.get_by_role("main")).to_contain_text("Made, never used.")
+    with suppress(Error):  # the browser has kept nothing and refuses to send the form again
+        page.go_back()
+    page.wait_for_load_state()
+
+    assert secret not in page.content()
+    assert KeySet.objects.count() == 1
+
+
+def test_a_reload_says_that_the_keys_exist(browse, user, yuki):
+    page = browse(user)
+    create_page(page, user, yuki)
+    page.get_by_role("button", name="Create keys").click()
+    secret = secret_on(page)
+
+    page.reload()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("These keys were created already")
+    assert secret not in page.content()
+    assert KeySet.objects.count() == 1

@@ -1,0 +1,150 @@
+"""The served portal under hostile requests, parallel clicks and kill -9."""
+
+import base64
+import json
+import socket
+import threading
+from contextlib import closing, suppress
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+
+from portal.demo import story
+from tests.connections.test_pages import SECRET
+from tests.serving import Caller, Person, kill, served, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+def keys_of(portal, package):
+    return next(made for made in portal.demo["connections"] if made["app"] == package)
+
+
+def raw(portal, header):
+    """Send a header as these very bytes; answer the status, or 0 when the connection was closed."""
+    host, port = urlsplit(portal.url).netloc.split(":")
+    request = b"GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + header
+    with socket.create_connection((host, int(port)), timeout=10) as line, suppress(ConnectionError):
+        line.sendall(request + b"\r\n\r\n")
+        answer = line.recv(65536)
+        return int(answer.split()[1]) if answer else 0
+    return 0
+
+
+HEADERS = [
+    b"Authorization: Basic " + bytes([byte]) * 8 for byte in (0x00, 0x01, 0x7F, 0x80, 0xC3, 0xFF)
+] + [
+    b"Authorization: Basic " + base64.b64encode(text)
+    for text in (
+        b"\x00:\x00",
+        b"kpa_" + b"\xff" * 22 + b":kps_" + b"\xff" * 38,
+        "kpa_\ud800:kps_\udfff".encode("utf-8", "surrogatepass"),
+        b"a" * 6000,
+        b":",
+        b"",
+    )
+] + [
+    b"Authorization: Basic eDp5\r\nAuthorization: Basic eDp5",
+    b"Authorization: " + b"Basic " * 500,
+    b"Idempotency-Key: \xf0\x9f\x92\xa3\r\nAuthorization: Basic eDp5",
+    b"X-Long: " + b"x" * 200_000,
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory, django_db_setup, django_db_blocker):
+    with (
+        django_db_blocker.unblock(),
+        served(tmp_path_factory.mktemp("x") / "data", workers=4) as it,
+    ):
+        yield it
+
+
+def test_hostile_headers_are_refused_and_the_portal_goes_on(portal):
+    answers = {header[:40]: raw(portal, header) for header in HEADERS}
+
+    assert set(answers.values()) <= {0, 400, 401, 431}, answers
+    yuki = keys_of(portal, "Yuki")
+    caller = Caller(portal.url, yuki["app_key"], yuki["secret"])
+    with closing(caller.connection):
+        assert caller.me() == 200
+    assert "Traceback" not in portal.log.read_text()
+
+
+def test_two_clicks_at_the_same_instant_make_one_set(portal):
+    page = f"/organisations/{keys_of(portal, 'Yuki')['organisation']}/connections/1/keys/"
+    people = [Person(portal.url) for _ in range(4)]
+    for person in people:
+        person.log_in("sanne@demolen.example", story.PASSWORD)
+        person.get(page)
+    statuses = []
+    start = threading.Barrier(len(people))
+
+    def click(person):
+        start.wait()
+        statuses.append(person.post(page, op_id="7" * 32))
+
+    threads = [threading.Thread(target=click, args=[person]) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(statuses) == [200, 409, 409, 409]
+    assert sum(bool(SECRET.search(person.page)) for person in people) == 1
+
+
+def test_no_acknowledged_invoice_is_lost_by_kill_9(tmp_path):
+    data = tmp_path / "data"
+    with served(data) as portal:
+        seller = keys_of(portal, "Yuki")
+        acknowledged = send_until_killed(portal, seller)
+
+    with serving(data) as portal:
+        caller = Caller(portal.url, seller["app_key"], seller["secret"])
+        with closing(caller.connection):
+            stored = all_sent(caller, seller["organisation"])
+
+    assert len(acknowledged) >= 20
+    assert set(acknowledged) <= set(stored)
+    assert len(stored) == len(set(stored))
+
+
+def send_until_killed(portal, seller):
+    """Send from four programs, end everything with kill -9; answer the numbers that were answered."""
+    template = Path(settings.BASE_DIR, "docs", "samples", "invoice.xml").read_bytes()
+    acknowledged, enough = [], threading.Event()
+
+    def send(name):
+        caller = Caller(portal.url, seller["app_key"], seller["secret"])
+        with closing(caller.connection), suppress(OSError, HTTPException):
+            for count in range(1000):
+                number = f"{name}-{count}".encode()
+                status, answer = caller.send(
+                    seller["organisation"], template.replace(b"2026-0200", number), number.decode()
+                )
+                assert status == 201, answer
+                acknowledged.append(json.loads(answer)["number"])
+                if len(acknowledged) >= 20:
+                    enough.set()
+
+    threads = [threading.Thread(target=send, args=[name]) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    assert enough.wait(60)
+    kill(portal.process)
+    for thread in threads:
+        thread.join()
+    return list(acknowledged)
+
+
+def all_sent(caller, organisation):
+    numbers, cursor = [], ""
+    while cursor is not None:
+        page = json.loads(caller.get(f"/api/v1/{organisation}/outbox?limit=100&next={cursor}"))
+        numbers += [item["number"] for item in page["items"]]
+        cursor = page["next"]
+    return numbers
