@@ -58,16 +58,21 @@ playwright_runs() {
     .venv/bin/playwright --version >/dev/null 2>&1
 }
 
-get_browser() {
-    sh scripts/apt.sh chromium libatomic1 fonts-dejavu-core ||
-        echo "Without Chromium the browser tests are left out." >&2
+# What the tests drive: a browser, and curl for the session of docs/api.md
+has_tools() {
+    has_chromium && command -v curl >/dev/null
+}
+
+get_tools() {
+    sh scripts/apt.sh chromium curl libatomic1 fonts-dejavu-core ||
+        echo "Without Chromium and curl the tests that need them are left out." >&2
 }
 
 if ! cmp -s "$lock" "$stamp"; then
     make_venv
     echo "Installing $lock into .venv"
     install
-    [ "$1" = run ] || playwright_runs || get_browser
+    [ "$1" = run ] || playwright_runs || get_tools
     cp "$lock" "$stamp"
 fi
-[ "$1" = run ] || has_chromium || get_browser
+[ "$1" = run ] || has_tools || get_tools

@@ -1,6 +1,7 @@
 """docs/api.md is run as it stands, and the reference says what the code does."""
 
 import re
+import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -39,6 +40,7 @@ def create_keys(email, organisation, package):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("curl"), reason="the session is one with curl")
 @pytest.mark.django_db(transaction=True)
 def test_the_session_of_the_docs_runs_as_written(live_server):
     story.tell()
