@@ -17,7 +17,6 @@ from accounts.access import Line, organisation_page, recent_login_required
 from accounts.events.models import Event
 from accounts.roles import Permission
 from connections import services
-from connections.errors import ERRORS
 from connections.forms import AccessForm, NewKeysForm
 from connections.models import CallCount, Connection
 from connections.views.create import already_created_page, keys_page
@@ -196,14 +195,15 @@ def _days(calls):
 
 def _refusals(calls):
     """Why calls were refused lately, each reason once, with how often and when last."""
-    rows = (
-        calls.refused()
-        .of_last_days(CHART_DAYS)
-        .values("code", "function", "key_set__app_key", "key_set__retired_because")
-        .annotate(calls=Sum("calls"), last_at=Max("last_at"), request_id=Max("last_request_id"))
-        .order_by("-last_at")[:10]
+    newest_first = (
+        calls.refused().of_last_days(CHART_DAYS).select_related("key_set").order_by("-last_at")
     )
-    return [{**row, "message": ERRORS[row["code"]].message} for row in rows]
+    reasons = {}
+    for count in newest_first:
+        reason = reasons.setdefault((count.key_set_id, count.function, count.code), count)
+        if reason is not count:
+            reason.calls += count.calls
+    return list(reasons.values())[:10]
 
 
 def _conditions(connection):
