@@ -142,6 +142,9 @@ BORROWED = [
         "The password reset link was invalid, possibly because it has already been used.  "
         'Please request a <a href="%(passwd_reset_url)s">new password reset</a>.'
     ),
+]
+
+BORROWED_PLURALS = [
     ngettext_lazy(  # Django asks for it with %d, and has Dutch only for another spelling
         "This password is too short. It must contain at least %d character.",
         "This password is too short. It must contain at least %d characters.",

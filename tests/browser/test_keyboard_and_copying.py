@@ -1,4 +1,4 @@
-"""Connecting without a mouse, without JavaScript and without https; a Secret that no second click or way back shows."""
+"""Connecting without a mouse, without JavaScript, without https; and a Secret that is shown just once."""
 
 import re
 

@@ -4,14 +4,12 @@ With PICTURES=folder a picture of every page is left there: light, dark, on a ph
 """
 
 import os
-import re
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 
 from accounts import services
 from accounts.models import User

@@ -113,8 +113,8 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
         assert yuki.fetch(*yuki.ready()) == from_mill("M-1")
 
     with step(
-        "If you manage multiple organizations in your environment, create a separate set of connection keys for"
-        " each organization. The App Key is unique per organization-connection."
+        "If you manage multiple organizations in your environment, create a separate set of connection keys"
+        " for each organization. The App Key is unique per organization-connection."
     ):
         create_keys(page, "Shop")
         shop = enter_keys(page)
@@ -123,7 +123,8 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
         assert reason(elsewhere.send(b""))[:2] == (403, "ERRGRP3000006")
 
     with step(
-        "If you have lost the Secret, you cannot request a new Secret. You need to create a new set of connection keys."
+        "If you have lost the Secret, you cannot request a new Secret. You need to create a new set of connection"
+        " keys."
     ):
         page.goto("/connections/")
         row = page.get_by_role("row").filter(has_text="Bakery")
@@ -152,8 +153,8 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
         assert reason(yuki.test()) == (401, "ERRIAU6000007", "revoked")
 
     with step(
-        "After revoking, you can delete the connection entirely: go back to the overview, click the three dots next"
-        " to the revoked connection and choose Delete connection."
+        "After revoking, you can delete the connection entirely: go back to the overview, click the three dots"
+        " next to the revoked connection and choose Delete connection."
     ):
         page.get_by_role("link", name="Connections").first.click()
         row.get_by_role("button", name="Actions for Yuki").click()
@@ -164,8 +165,8 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
         expect(row).to_have_count(0)
 
     with step(
-        "Also revoke the connection in your software package. Otherwise the software keeps trying to communicate"
-        " through the old keys."
+        "Also revoke the connection in your software package. Otherwise the software keeps trying to"
+        " communicate through the old keys."
     ):
         assert [reason(yuki.test())[0] for _attempt in range(3)] == [401, 401, 401]
 

@@ -91,7 +91,8 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         assert yuki.test()[1]["app"] == "Yuki"
 
     with step(
-        "In case of a private application connection or the development of a new software connection use New Own App."
+        "In case of a private application connection or the development of a new software connection use New Own"
+        " App."
     ):
         page.get_by_role("link", name="Connections").first.click()
         page.get_by_role("link", name="New Own App").click()
@@ -128,8 +129,8 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         expect(row.get_by_role("cell").last).to_have_text("SEND_DOC")
 
     with step(
-        "If the permission is not set for the specific API function you will get the following error: SecurityToken"
-        " scope in request is not available for this key [ERRCDO4000011]"
+        "If the permission is not set for the specific API function you will get the following error:"
+        " SecurityToken scope in request is not available for this key [ERRCDO4000011]"
     ):
         status, problem = webshop.list_received()
         assert (status, problem["code"]) == (403, "ERRCDO4000011")

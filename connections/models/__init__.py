@@ -1,0 +1,8 @@
+"""Apps, connections, their keys, and what was called with them."""
+
+from connections.models.apps import App, AppLogo
+from connections.models.calls import CallCount
+from connections.models.connections import Access, Connection
+from connections.models.key_sets import KeySet
+
+__all__ = ["Access", "App", "AppLogo", "CallCount", "Connection", "KeySet"]

@@ -1,0 +1,99 @@
+"""Software packages and their logos."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Environment
+from connections.functions import in_order
+
+
+class AppQuerySet(models.QuerySet):
+    def generic(self):
+        return self.filter(environment__isnull=True, published=True)
+
+    def usable_by(self, environment):
+        """What this environment may connect: the published Generic Apps and its Own Apps."""
+        return self.filter(Q(environment__isnull=True, published=True) | Q(environment=environment))
+
+    def search(self, text):
+        return self.filter(Q(name__icontains=text) | Q(description__icontains=text))
+
+    def by_name(self):
+        return self.order_by(Lower("name"), "pk")
+
+
+class App(models.Model):
+    """A software package: a Generic App, published by support (R10), or an environment's Own App (R11)."""
+
+    environment = models.ForeignKey(
+        Environment,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="own_apps",
+        verbose_name=_("environment"),
+        help_text=_("Empty for a Generic App."),
+    )
+    name = models.CharField(_("name"), max_length=60)
+    description = models.CharField(_("what it is"), max_length=150, blank=True)
+    functions = models.JSONField(_("API functions"), default=list)
+    published = models.BooleanField(_("published"), default=True)
+    quick_connect = models.BooleanField(_("supports Quick Connect"), default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AppQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                condition=Q(environment__isnull=True),
+                name="one_generic_app_per_name",
+            ),
+            models.UniqueConstraint(
+                Lower("name"), "environment", name="one_own_app_per_name_and_environment"
+            ),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def is_generic(self):
+        return self.environment_id is None
+
+    @property
+    def kind(self):
+        return _("Generic App") if self.is_generic else _("Own App")
+
+    @property
+    def asked(self):
+        """The API functions that the app asks for, in the order of the catalogue."""
+        return in_order(self.functions)
+
+    @property
+    def logo_url(self):
+        logo = getattr(self, "logo", None)
+        return reverse("connections:logo", kwargs={"digest": logo.digest}) if logo else None
+
+    def get_absolute_url(self):
+        return reverse("connections:app", kwargs={"pk": self.pk})
+
+    @property
+    def event_subject(self):
+        return "app", self.pk, self.name
+
+
+class AppLogo(models.Model):
+    """The picture of an app, re-encoded by us; in the database, where every server and backup finds it."""
+
+    app = models.OneToOneField(App, models.CASCADE, related_name="logo", primary_key=True)
+    digest = models.CharField(max_length=32, db_index=True)
+    png = models.BinaryField()
+
+    def __str__(self):
+        return self.digest

@@ -1,0 +1,59 @@
+"""What was called with which keys."""
+
+from datetime import timedelta
+
+from django.db import models
+from django.utils import timezone
+
+from connections.errors import ERRORS, INVALID_KEYS
+from connections.models.key_sets import KeySet
+
+
+class CallCountQuerySet(models.QuerySet):
+    def refused(self):
+        return self.exclude(code="")
+
+    def with_old_keys(self):
+        """Calls of software that was not given the new keys, or not told of the end (R20)."""
+        return self.filter(code=INVALID_KEYS.code)
+
+    def of(self, connection):
+        return self.filter(key_set__connection=connection)
+
+    def of_last_days(self, days):
+        return self.filter(day__gt=timezone.localdate() - timedelta(days=days))
+
+
+class CallCount(models.Model):
+    """How often one key set asked one API function on one day, and how it ended (R20).
+
+    `code` is the error code of a refusal, or "" for calls that were let in. Counted off the request path: a
+    crash may lose the last seconds of it.
+    """
+
+    key_set = models.ForeignKey(KeySet, models.CASCADE, related_name="calls")
+    day = models.DateField()
+    function = models.CharField(max_length=40, blank=True)
+    code = models.CharField(max_length=13, blank=True)
+    calls = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField()
+    last_request_id = models.CharField(max_length=40)
+    last_network = models.CharField(max_length=45)
+
+    objects = CallCountQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key_set", "day", "function", "code"],
+                name="one_count_per_key_set_day_function_and_code",
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.function or 'me'} {self.code or 'ok'}: {self.calls}"
+
+    @property
+    def error(self):
+        """Why the call was refused, or None."""
+        return ERRORS.get(self.code)

@@ -1,0 +1,214 @@
+"""Organisations joined to apps."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q, Subquery
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Membership, Organisation, User
+from accounts.roles import Permission, roles_that_allow
+from connections import rights
+from connections.functions import FUNCTIONS
+from connections.models.apps import App
+from connections.models.key_sets import KeySet
+
+# The two things that most software is for, as the overview says them in short.
+_MAIN_USES = {"SendDocument": _("send"), "GetInboxDocument": _("receive")}
+
+
+class Access(models.TextChoices):
+    """What a key is given (R27)."""
+
+    ALL = "all", _("All accesses")
+    OWNERS = "owners", _("This user's accesses")
+    CHOSEN = "chosen", _("Decide for yourself")
+
+
+def _membership_of_owner():
+    return Membership.objects.filter(user=OuterRef("owner"), organisation=OuterRef("organisation"))
+
+
+def _live_keys():
+    return KeySet.objects.live().filter(connection=OuterRef("pk"))
+
+
+class ConnectionQuerySet(models.QuerySet):
+    def listed(self):
+        return self.filter(deleted_at__isnull=True)
+
+    def live(self):
+        return self.filter(revoked_at__isnull=True)
+
+    def revoked(self):
+        return self.listed().filter(revoked_at__isnull=False)
+
+    def within_reach_of(self, user):
+        return self.filter(organisation__in=Organisation.objects.reachable_by(user))
+
+    def with_owner_standing(self):
+        """Add `owner_is_member` and `owner_accesses`, which `Connection.rights` reads."""
+        return self.annotate(
+            owner_is_member=Exists(_membership_of_owner()),
+            owner_accesses=Subquery(_membership_of_owner().values("accesses")[:1]),
+        )
+
+    def owner_stands(self):
+        return self.with_owner_standing().filter(
+            owner_is_member=True,
+            owner__is_active=True,
+            owner__role__in=roles_that_allow(Permission.MANAGE_KEYS),
+        )
+
+    def suspended(self):
+        return self.live().exclude(pk__in=self.model.objects.owner_stands().values("pk"))
+
+    def working(self):
+        return (
+            self.live()
+            .owner_stands()
+            .filter(Exists(_live_keys().filter(first_used_at__isnull=False)))
+        )
+
+    def never_used(self):
+        return (
+            self.live()
+            .owner_stands()
+            .filter(Exists(_live_keys().filter(first_used_at__isnull=True)))
+        )
+
+    def search(self, text):
+        """By the name of key, package or organisation, or by a whole App Key, old or new."""
+        return self.filter(
+            Q(name__icontains=text)
+            | Q(app__name__icontains=text)
+            | Q(organisation__name__icontains=text)
+            | Q(Exists(KeySet.objects.filter(connection=OuterRef("pk"), app_key=text)))
+        )
+
+    def for_list(self):
+        """With all that a row or a page about a connection says, in one query."""
+        newest = KeySet.objects.filter(connection=OuterRef("pk")).order_by("-version")
+        return (
+            self.select_related("app__logo", "organisation__environment", "owner")
+            .with_owner_standing()
+            .annotate(
+                app_key=Subquery(newest.values("app_key")[:1]),
+                last_used_at=Subquery(newest.values("last_used_at")[:1]),
+            )
+        )
+
+
+class Connection(models.Model):
+    """An organisation joined to an app. Revoked is for ever; deleted hides it (R18, R19)."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("Active")
+        NEVER_USED = "never_used", _("Never used")
+        SUSPENDED = "suspended", _("Suspended")
+        REVOKED = "revoked", _("Revoked")
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="connections")
+    number = models.PositiveIntegerField(editable=False)
+    app = models.ForeignKey(App, models.PROTECT, related_name="connections")
+    name = models.CharField(_("name of the key"), max_length=60)
+    administration = models.CharField(_("administration"), max_length=60, blank=True)
+    access = models.CharField(_("access"), max_length=10, choices=Access, default=Access.ALL)
+    functions = models.JSONField(default=list, editable=False)
+    owner = models.ForeignKey(User, models.PROTECT, related_name="owned_connections")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    revoked_at = models.DateTimeField(null=True, editable=False)
+    revoked_by = models.ForeignKey(
+        User, models.PROTECT, null=True, editable=False, related_name="+"
+    )
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    deleted_by = models.ForeignKey(
+        User, models.PROTECT, null=True, editable=False, related_name="+"
+    )
+
+    objects = ConnectionQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["organisation", "-created_at", "-id"], name="connection_newest")
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "number"], name="one_connection_per_number"
+            ),
+            models.UniqueConstraint(
+                fields=["organisation", "app", "administration"],
+                condition=Q(revoked_at__isnull=True),
+                name="one_live_connection_per_package_and_administration",
+            ),
+            models.CheckConstraint(
+                condition=Q(revoked_at__isnull=True, revoked_by__isnull=True)
+                | Q(revoked_at__isnull=False, revoked_by__isnull=False),
+                name="revoking_has_a_time_and_a_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(deleted_at__isnull=True, deleted_by__isnull=True)
+                | Q(deleted_at__isnull=False, deleted_by__isnull=False, revoked_at__isnull=False),
+                name="only_what_is_revoked_is_deleted_by_a_person",
+            ),
+        ]
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def is_revoked(self):
+        return self.revoked_at is not None
+
+    @property
+    def owner_stands(self):
+        """Whether the owner may own it now; needs `with_owner_standing` (R7)."""
+        return self.owner_is_member and self.owner.may(Permission.MANAGE_KEYS)
+
+    @property
+    def status(self):
+        """One word for the overview; needs `for_list`."""
+        if self.is_revoked:
+            return self.Status.REVOKED
+        if not self.owner_stands:
+            return self.Status.SUSPENDED
+        return self.Status.ACTIVE if self.last_used_at else self.Status.NEVER_USED
+
+    @property
+    def rights(self) -> rights.Rights:
+        """The parts of R5 as they are now; needs `with_owner_standing`."""
+        return rights.Rights(
+            app=frozenset(self.app.functions),
+            key=None if self.access == Access.ALL else frozenset(self.functions),
+            owner=rights.accesses_of_owner(stands=self.owner_stands, accesses=self.owner_accesses),
+        )
+
+    @property
+    def opens(self):
+        """What the keys open now, in a few words for the overview; needs `for_list`."""
+        allowed = self.rights.effective() if not self.is_revoked else ()
+        uses = [str(word) for name, word in _MAIN_USES.items() if name in allowed]
+        if uses or not allowed:
+            return ", ".join(uses)
+        return _("%(count)s of %(all)s API functions") % {
+            "count": len(allowed),
+            "all": len(FUNCTIONS),
+        }
+
+    def get_absolute_url(self):
+        return self.url("connection")
+
+    def url(self, name):
+        """The address of the page `name` about this connection."""
+        return reverse(
+            f"connections:{name}",
+            kwargs={"organisation": self.organisation.organisation_id, "number": self.number},
+        )
+
+    @property
+    def event_subject(self):
+        return "connection", self.uuid, f"{self.name} ({self.app.name})"
