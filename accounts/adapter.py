@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.db import transaction
+from django.utils import translation
 
 from accounts import services
+from accounts.models import User
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -23,14 +25,18 @@ class AccountAdapter(DefaultAccountAdapter):
         return super().post_login(request, user, **kwargs)
 
     def send_mail(self, template_prefix, email, context):
-        """Mails name the portal by its configured address, never by the Host that a request claims."""
+        """Mails name the portal by its configured address, never by the Host that a request claims, and speak
+        the language of their reader, whatever browser asked for them (R57).
+        """
         site = SimpleNamespace(name="Koppel", domain=urlsplit(settings.PORTAL_BASE_URL).netloc)
         links = {
             name: _at_base_url(url)
             for name, url in context.items()
             if name.endswith("_url") and url
         }
-        super().send_mail(template_prefix, email, {"current_site": site, **context, **links})
+        reader = context.get("user") or User.objects.filter(email__iexact=email).first()
+        with translation.override(reader.language if reader else translation.get_language()):
+            super().send_mail(template_prefix, email, {"current_site": site, **context, **links})
 
     def send_notification_mail(self, template_prefix, user, *args, **kwargs):
         """Every change of a login method is an event too, beside allauth's mail (R53, R54)."""

@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.events.models import Action, Event
-from accounts.models import STATUS_FILTERS, Organisation, validate_first_name, validate_last_name
+from accounts.models import STATUS_FILTERS, Organisation
+from accounts.names import validate_first_name, validate_last_name
 from accounts.roles import Role
 from accounts.services import RegistrationNumberInUse
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import hmac
-import re
-import unicodedata
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.exceptions import ValidationError
@@ -14,6 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.names import validate_first_name, validate_last_name
+from accounts.registration import REGISTRATION, Country
 from accounts.roles import Permission, Role, allows
 
 
@@ -39,27 +39,6 @@ class Environment(models.Model):
     @property
     def event_subject(self):
         return "environment", self.pk, self.name
-
-
-def validate_name(value):
-    """Letters and marks of any script, and the spaces, hyphens, dots and apostrophes of names (R56)."""
-    if any(
-        unicodedata.category(character)[0] not in "LM" and character not in " '’.-"
-        for character in value
-    ):
-        raise ValidationError(_("A name has no digits or special characters."))
-
-
-def validate_first_name(value):
-    validate_name(value)
-    if sum(c.isalpha() for c in value) < 2:
-        raise ValidationError(_("A first name has at least 2 letters."))
-
-
-def validate_last_name(value):
-    validate_name(value)
-    if not any(c.isalpha() for c in value):
-        raise ValidationError(_("A last name has at least 1 letter."))
 
 
 class UserQuerySet(models.QuerySet):
@@ -236,26 +215,6 @@ class OrganisationQuerySet(models.QuerySet):
         if registration_number:
             found += self.filter(registration_number=registration_number, country=country)
         return list(dict.fromkeys(found))
-
-
-class Country(models.TextChoices):
-    NETHERLANDS = "NL", _("Netherlands")
-    BELGIUM = "BE", _("Belgium")
-    NORWAY = "NO", _("Norway")
-    SWEDEN = "SE", _("Sweden")
-
-
-# How registration numbers look, and the scheme under which Peppol knows them.
-REGISTRATION = {
-    Country.NETHERLANDS: (re.compile(r"[0-9]{8}"), "0106", _("A KvK number has 8 digits.")),
-    Country.BELGIUM: (
-        re.compile(r"[01][0-9]{9}"),
-        "0208",
-        _("An enterprise number has 10 digits."),
-    ),
-    Country.NORWAY: (re.compile(r"[0-9]{9}"), "0192", _("An organisation number has 9 digits.")),
-    Country.SWEDEN: (re.compile(r"[0-9]{10}"), "0007", _("An organisation number has 10 digits.")),
-}
 
 
 class Organisation(models.Model):

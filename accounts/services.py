@@ -17,13 +17,13 @@ from accounts.events.models import Action
 from accounts.events.services import record
 from accounts.mail.services import queue
 from accounts.models import (
-    REGISTRATION,
     ElectronicAddress,
     Environment,
     Membership,
     Organisation,
     User,
 )
+from accounts.registration import REGISTRATION
 from accounts.roles import Role
 
 INVITATION_SECONDS = 14 * 24 * 3600

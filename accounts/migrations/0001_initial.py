@@ -7,7 +7,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import accounts.models
+import accounts.names
 
 
 class Migration(migrations.Migration):
@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=100,
-                        validators=[accounts.models.validate_first_name],
+                        validators=[accounts.names.validate_first_name],
                         verbose_name="first name",
                     ),
                 ),
@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=100,
-                        validators=[accounts.models.validate_last_name],
+                        validators=[accounts.names.validate_last_name],
                         verbose_name="last name",
                     ),
                 ),

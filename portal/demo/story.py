@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from accounts import services as accounts
 from accounts.mail.models import Mail
-from accounts.models import Country, Environment, Organisation, Plan, User
+from accounts.models import Environment, Organisation, Plan, User
+from accounts.registration import Country
 from accounts.roles import Role
 from connections import services as connections
 from connections.calls import CALLS

@@ -136,7 +136,6 @@ def places():
     ]
     nobody = [
         ("signup", at("account_signup")),
-        ("signup-confirm", at("account_email_verification_sent")),
         ("login", at("account_login")),
         ("reset", at("account_reset_password")),
         ("reset-sent", at("account_reset_password_done")),
@@ -159,7 +158,8 @@ def places():
             ".btn.primary",
             (("#id_login", "sanne@demolen.example"), ("#id_password", "wrong")),
         ),
-        Place("signup-empty", "", at("account_signup"), ".btn.primary", (("#id_email", "a"),)),
+        Place("signup-wrong", "", at("account_signup"), ".btn.primary", sign_up("another")),
+        Place("signup-confirm", "", at("account_signup"), ".btn.primary", sign_up(story.PASSWORD)),
         *(Place(name, "sanne", address) for name, address in sanne),
         Place("not-found", "sanne", "/nowhere/", status=404),
         Place("generic-app", "sanne", at("connections:edit-app", pk=books.pk), status=403),
@@ -173,6 +173,18 @@ def places():
         Place("keys-new", "sanne", about("new-keys", unused), MAIN_BUTTON),
         Place("done", "sanne", about("revoke", webshop), MAIN_BUTTON),
     ]  # fmt: skip
+
+
+def sign_up(repeated):
+    """What a newcomer types."""
+    return (
+        ("#id_environment", "Bakkerij Jansen"),
+        ("#id_first_name", "Piet"),
+        ("#id_last_name", "Jansen"),
+        ("#id_email", "piet@jansen.example"),
+        ("#id_password1", story.PASSWORD),
+        ("#id_password2", repeated),
+    )
 
 
 class Walk:

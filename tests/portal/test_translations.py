@@ -21,14 +21,14 @@ from accounts.roles import Role
 from connections import services as connections
 from portal.borrowed import BORROWED
 from scripts import messages
-from tests.factories import MembershipFactory, UserFactory, connect
+from tests.factories import PASSWORD, MembershipFactory, UserFactory, connect
 
 CATALOGUE = messages.LOCALE / "nl" / "LC_MESSAGES" / "django.po"
 ROOT = Path(settings.BASE_DIR)
 PACKAGES = Path(allauth.__file__).parent.parent
 
 MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"}
-IN_TEMPLATES = re.compile(r"""(?:_|gettext)\(("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+IN_TEMPLATES = re.compile(r"""(?:_|gettext)\(u?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
 
 
 def marked_texts():
@@ -223,15 +223,23 @@ def test_one_change_tells_each_reader_in_their_own_language():
 
 
 @pytest.mark.django_db
-def test_mails_of_allauth_come_in_dutch_too():
+@pytest.mark.parametrize(
+    ("page", "subject", "sentence"),
+    [
+        ("account_reset_password", "Nieuw wachtwoord", "een nieuw wachtwoord voor je account"),
+        ("account_signup", "Account bestaat al", "Maar er is al een account"),
+    ],
+)
+def test_mails_of_allauth_speak_the_language_of_their_reader(page, subject, sentence, settings):
+    settings.EMAIL_BACKEND = "accounts.mail.backend.OutboxBackend"
     user = UserFactory(with_login=True, language="nl")
-    Client().post(
-        reverse("account_reset_password"), {"email": user.email}, headers={"accept-language": "nl"}
-    )
+    asked = {"environment": "Bakery", "first_name": "Els", "last_name": "Smit", "email": user.email}
+    password = {"password1": PASSWORD, "password2": PASSWORD}
+    Client().post(reverse(page), {**asked, **password}, headers={"accept-language": "en"})
     mail = Mail.objects.get(to=user.email)
 
-    assert mail.subject == "Nieuw wachtwoord"
-    assert "een nieuw wachtwoord voor je account heeft aangevraagd" in mail.body
+    assert mail.subject == subject
+    assert sentence in mail.body
 
 
 def title(answer):

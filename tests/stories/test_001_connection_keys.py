@@ -77,7 +77,7 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
     sign_in(page, sanne.email)
     main = page.get_by_role("main")
 
-    with step("To connect your accounting software, you need connection keys."):
+    with step("you need connection keys."):
         page.goto("/connections/")
         expect(main).to_contain_text("No connections yet")
 
@@ -102,9 +102,7 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
         assert yuki.app_key in page.content()
         assert yuki.secret not in page.content()
 
-    with step(
-        "Together, they form the credentials that allow your software to send and receive invoices."
-    ):
+    with step("they form the credentials that allow your software to send and receive invoices"):
         alone = Package(yuki.portal, yuki.app_key, "", yuki.organisation)
         assert reason(alone.test()) == (401, "ERRIAU6000007", None)
         status, sent = yuki.send(invoice(number="B-1", supplier=BAKERY, customer=MILL))
@@ -123,8 +121,8 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
         assert reason(elsewhere.send(b""))[:2] == (403, "ERRGRP3000006")
 
     with step(
-        "If you have lost the Secret, you cannot request a new Secret. You need to create a new set of connection"
-        " keys."
+        "If you have lost the Secret, you cannot request a new Secret. You need to create a new set of"
+        " connection keys."
     ):
         page.goto("/connections/")
         row = page.get_by_role("row").filter(has_text="Bakery")
@@ -153,8 +151,8 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
         assert reason(yuki.test()) == (401, "ERRIAU6000007", "revoked")
 
     with step(
-        "After revoking, you can delete the connection entirely: go back to the overview, click the three dots"
-        " next to the revoked connection and choose Delete connection."
+        "After revoking, you can delete the connection entirely: go back to the overview, click the three"
+        " dots next to the revoked connection and choose Delete connection."
     ):
         page.get_by_role("link", name="Connections").first.click()
         row.get_by_role("button", name="Actions for Yuki").click()

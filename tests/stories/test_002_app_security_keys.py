@@ -91,8 +91,8 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         assert yuki.test()[1]["app"] == "Yuki"
 
     with step(
-        "In case of a private application connection or the development of a new software connection use New Own"
-        " App."
+        "In case of a private application connection or the development of a new software connection use"
+        " New Own App."
     ):
         page.get_by_role("link", name="Connections").first.click()
         page.get_by_role("link", name="New Own App").click()
@@ -119,12 +119,12 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         assert webshop.test()[0] == 200
         assert Package(portal, webshop.app_key, yuki.secret, webshop.organisation).test()[0] == 401
 
-    with step(
-        "Permissions can be set per API function. The scope is connected to the API function."
-    ):
+    with step("Permissions can be set per API function."):
         page.get_by_role("link", name="I have stored the Secret").click()
         page.get_by_role("link", name="Webshop").last.click()
         expect(main).to_contain_text("API Permissions")
+
+    with step("The scope is connected to the API function."):
         row = main.get_by_role("row").filter(has_text="Send invoices")
         expect(row.get_by_role("cell").last).to_have_text("SEND_DOC")
 
