@@ -23,13 +23,17 @@ def details(request, pk):
 
 
 @environment_page(Permission.MANAGE_KEYS)
-@recent_login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request, pk):
     """Edit details: name, logo and permissions of an Own App; a Generic App has none to edit (R10)."""
     app = _app(request, pk)
     if app.is_generic:
         return render(request, "connections/generic_app.html", {"app": app}, status=403)
+    return _edit_own_app(request, app)
+
+
+@recent_login_required
+def _edit_own_app(request, app):
     form = OwnAppForm(request.POST or None, request.FILES or None, app=app)
     if request.method == "POST" and form.is_valid():
         try:
