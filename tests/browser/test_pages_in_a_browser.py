@@ -27,7 +27,13 @@ LOOKS = {
     "dark": {"color_scheme": "dark"},
     "dutch": {"color_scheme": "light", "locale": "nl-NL"},
 }
-MAIN_BUTTON = "main form[method=post] .btn.primary, main form[method=post] .btn.danger"
+# In the dark only the colours differ.
+RULES = {
+    "light": {"resultTypes": ["violations"]},
+    "dark": {"resultTypes": ["violations"], "runOnly": ["color-contrast", "link-in-text-block"]},
+    "dutch": {"resultTypes": ["violations"]},
+}
+MAIN_BUTTON = "main form[method=post] :is(.btn.primary, .btn.danger)"
 
 
 @dataclass(frozen=True)
@@ -155,11 +161,11 @@ def places():
             "login-wrong",
             "",
             at("account_login"),
-            ".btn.primary",
+            MAIN_BUTTON,
             (("#id_login", "sanne@demolen.example"), ("#id_password", "wrong")),
         ),
-        Place("signup-wrong", "", at("account_signup"), ".btn.primary", sign_up("another")),
-        Place("signup-confirm", "", at("account_signup"), ".btn.primary", sign_up(story.PASSWORD)),
+        Place("signup-wrong", "", at("account_signup"), MAIN_BUTTON, sign_up("another")),
+        Place("signup-confirm", "", at("account_signup"), MAIN_BUTTON, sign_up(story.PASSWORD)),
         *(Place(name, "sanne", address) for name, address in sanne),
         Place("not-found", "sanne", "/nowhere/", status=404),
         Place("generic-app", "sanne", at("connections:edit-app", pk=books.pk), status=403),
@@ -210,20 +216,26 @@ class Walk:
         status = page.goto(place.address).status
         for field, text in place.types:
             page.locator(field).fill(text)
-        if place.does:
+        if place.does == MAIN_BUTTON:
+            with page.expect_navigation():
+                page.locator(MAIN_BUTTON).first.click()
+        elif place.does:
             page.locator(place.does).first.click()
-            page.wait_for_load_state()
         self.note(place, status == place.status, f"answers {status}")
-        found = self.axe.run(page)
+        found = self.axe.run(page, options=RULES[self.look])
         self.note(place, found.violations_count == 0, found.generate_report())
         self.picture(place, page, self.look)
+        if self.look != "dark":
+            self.on_a_phone(place, page)
+        self.note(place, not troubles, f"has errors on the console: {troubles}")
+
+    def on_a_phone(self, place, page):
         page.set_viewport_size(PHONE)
         width = page.evaluate("document.documentElement.scrollWidth")
         self.note(place, width <= PHONE["width"], f"is {width} wide on a phone")
         if self.look == "light":
             self.picture(place, page, "phone")
         page.set_viewport_size({"width": 1280, "height": 800})
-        self.note(place, not troubles, f"has errors on the console: {troubles}")
 
     def note(self, place, right, what):
         if not right:
@@ -243,4 +255,4 @@ def test_every_page_is_accessible_without_errors_and_fits_a_phone(browse, look):
     for place in places():
         walk.visit(place)
 
-    assert "\n".join(walk.wrong) == ""
+    assert not walk.wrong, "\n".join(walk.wrong)

@@ -1,9 +1,10 @@
-"""The served portal under hostile requests, parallel clicks and kill -9."""
+"""The served portal under load: hostile requests, parallel clicks, revocation, kill -9."""
 
 import base64
 import json
 import socket
 import threading
+import time
 from contextlib import closing, suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_hostile_headers_are_refused_and_the_portal_goes_on(portal):
 
 
 def test_two_clicks_at_the_same_instant_make_one_set(portal):
-    page = f"/organisations/{keys_of(portal, 'Yuki')['organisation']}/connections/1/keys/"
+    page = f"/organisations/{keys_of(portal, 'Basecone')['organisation']}/connections/2/keys/"
     people = [Person(portal.url) for _ in range(4)]
     for person in people:
         person.log_in("sanne@demolen.example", story.PASSWORD)
@@ -95,6 +96,54 @@ def test_two_clicks_at_the_same_instant_make_one_set(portal):
 
     assert sorted(statuses) == [200, 409, 409, 409]
     assert sum(bool(SECRET.search(person.page)) for person in people) == 1
+
+
+class Load(threading.Thread):
+    """Software that calls without a pause and notes when each call began and how it ended."""
+
+    def __init__(self, url, keys, stop):
+        super().__init__()
+        self.caller = Caller(url, keys["app_key"], keys["secret"])
+        self.stop = stop
+        self.calls = []
+
+    def run(self):
+        with closing(self.caller.connection):
+            while not self.stop.is_set():
+                began = time.monotonic()
+                self.calls.append((began, self.caller.me()))
+
+
+@pytest.mark.parametrize(("package", "ending"), [("Yuki", "keys"), ("Webshop", "revoke")])
+def test_no_call_that_begins_after_the_portals_answer_succeeds(portal, package, ending):
+    place, keys = next(
+        (place, keys)
+        for place, keys in enumerate(portal.demo["connections"], 1)
+        if keys["app"] == package
+    )
+    page = f"/organisations/{keys['organisation']}/connections/{place}/{ending}/"
+    person = Person(portal.url)
+    person.log_in("sanne@demolen.example", story.PASSWORD)
+    person.get(page)
+    stop = threading.Event()
+    load = [Load(portal.url, keys, stop) for _ in range(8)]
+    for thread in load:
+        thread.start()
+    time.sleep(1)
+
+    status = person.post(page, op_id="1" * 32)
+    answered = time.monotonic()
+    time.sleep(1)
+    stop.set()
+    for thread in load:
+        thread.join()
+
+    calls = [call for thread in load for call in thread.calls]
+    late = [result for began, result in calls if began > answered]
+    assert status == 200
+    assert [result for _began, result in calls].count(200) > 50
+    assert len(late) > 50
+    assert set(late) == {401}
 
 
 def test_no_acknowledged_invoice_is_lost_by_kill_9(tmp_path):
