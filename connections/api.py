@@ -51,7 +51,7 @@ class Call:
 
 
 class AppKeyAndSecret(HttpAuthBase):
-    """Lets a call in, or ends it with the first check of R43 that fails; counts it either way (R20)."""
+    """Lets a call in, or ends it with the first check of R43 that fails."""
 
     openapi_scheme = "basic"
 
@@ -61,13 +61,8 @@ class AppKeyAndSecret(HttpAuthBase):
 
     def __call__(self, request) -> Call:
         key_set = _key_set_of(request)
-        try:
-            call = self._admit(request, key_set)
-        except ApiError as refusal:
-            self._count(request, key_set, refusal.error.code)
-            raise
-        self._count(request, key_set, "")
-        return call
+        request.counted = key_set.pk, self.function.name if self.function else ""
+        return self._admit(request, key_set)
 
     def _admit(self, request, key_set):
         if key_set.retired_at:
@@ -88,15 +83,6 @@ class AppKeyAndSecret(HttpAuthBase):
         if self.function:
             _check_scope(self.function, call.rights)
         return call
-
-    def _count(self, request, key_set, code):
-        CALLS.note(
-            key_set.pk,
-            function=self.function.name if self.function else "",
-            code=code,
-            request_id=request.id,
-            network=_network_of(request),
-        )
 
 
 @sensitive_variables()
@@ -121,6 +107,22 @@ def _check_scope(function, rights):
     if not mark.allowed:
         raise ApiError(
             errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=mark.missing
+        )
+
+
+def count(request, response) -> None:
+    """Count a call whose Secret was proved, by how it ended in `response` (R20).
+
+    What is refused after the gate, such as an invoice without a reachable receiver, is no success either.
+    """
+    if hasattr(request, "counted"):
+        key_set_id, function = request.counted
+        CALLS.note(
+            key_set_id,
+            function=function,
+            code=getattr(response, "error_code", ""),
+            request_id=request.id,
+            network=_network_of(request),
         )
 
 

@@ -161,7 +161,9 @@ def answer(request, error: ErrorCode, **extra) -> JsonResponse:
     headers = (
         {"WWW-Authenticate": 'Basic realm="Koppel", charset="UTF-8"'} if error.status == 401 else {}
     )
-    return JsonResponse(body, status=error.status, headers=headers)
+    response = JsonResponse(body, status=error.status, headers=headers)
+    response.error_code = error.code  # what the call is counted under
+    return response
 
 
 def in_our_form(request, response):

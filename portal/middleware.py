@@ -60,9 +60,10 @@ def api_shortcut(get_response):
     def middleware(request):
         if not request.path_info.startswith("/api/v1/"):
             return get_response(request)
-        from connections.errors import in_our_form  # portal knows nothing of the domain at import
+        from connections import api, errors  # portal knows nothing of the domain at import
 
-        response = in_our_form(request, answer(request))
+        response = errors.in_our_form(request, answer(request))
+        api.count(request, response)
         patch_vary_headers(response, ["Authorization"])
         return response
 

@@ -237,6 +237,14 @@ def test_calls_are_counted_by_outcome(connected, software):
     ]
 
 
+def test_what_is_refused_after_the_gate_is_no_success(software):
+    software.send(b"no invoice")
+
+    counted = CallCount.objects.get()
+    assert (counted.function, counted.code) == ("SendDocument", "ERRXSL4000001")
+    assert counted.key_set.first_used_at is None
+
+
 def test_the_caller_is_kept_as_a_network_only(software):
     software.me()
 
