@@ -15,6 +15,7 @@ class Permission(TextChoices):
 
     VIEW_ORGANISATION = "view_organisation", _("see an organisation")
     MANAGE_KEYS = "manage_keys", _("create, change and end connections")
+    TAKE_OVER = "take_over", _("take over connections of somebody else")
     MANAGE_ORGANISATIONS = "manage_organisations", _("add and change organisations")
     MANAGE_USERS = "manage_users", _("invite, change and remove users")
     VIEW_ACTIVITY = "view_activity", _("read the activity log")
@@ -23,6 +24,7 @@ class Permission(TextChoices):
 _BASIC = frozenset({Permission.VIEW_ORGANISATION})
 _ADVANCED = _BASIC | {Permission.MANAGE_KEYS}
 _ADMINISTRATOR = _ADVANCED | {
+    Permission.TAKE_OVER,
     Permission.MANAGE_ORGANISATIONS,
     Permission.MANAGE_USERS,
     Permission.VIEW_ACTIVITY,

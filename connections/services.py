@@ -64,8 +64,18 @@ class OwnerGone(Refused):
         super().__init__(
             _(
                 "The owner of this connection, %(owner)s, may not manage connections here any more. "
-                "Revoke it and create a new connection, which will be yours."
+                "An administrator can take it over; it gets new keys then."
             )
+            % {"owner": owner.get_full_name()}
+        )
+
+
+class OwnerStands(Refused):
+    """The owner may own the connection, so there is nothing to take over."""
+
+    def __init__(self, owner):
+        super().__init__(
+            _("The owner of this connection, %(owner)s, is in place. It works without you.")
             % {"owner": owner.get_full_name()}
         )
 
@@ -157,6 +167,36 @@ def create_new_keys(*, connection, by, op_id) -> keys.KeyPair:
     connection.key_sets.retire(KeySet.Retired.SUPERSEDED, by)
     pair = _new_key_set(connection, by, op_id)
     _record(Action.KEYS_CREATED, connection, by, app_key=pair.app_key)
+    _mail("keys_created", connection, by)
+    return pair
+
+
+@sensitive_variables("pair")
+@transaction.atomic
+def take_over(*, connection, by, op_id) -> keys.KeyPair:
+    """Make `by` the owner of a connection whose owner may not own it any more (R7).
+
+    It gets a new set of keys, since whoever saw the old Secret still knows it, and accesses that `by` has.
+    `op_id` names the form: the same form makes keys once. Raises AlreadyCreated, Ended, OwnerStands.
+    """
+    connection = _locked(connection)
+    _refuse_second_click(op_id, connection.organisation)
+    if connection.owner_stands:
+        raise OwnerStands(connection.owner)
+    before, connection.owner = connection.owner, by
+    connection.functions = _functions_given(
+        connection.access, connection.functions, connection.app, connection.organisation, by
+    )
+    connection.save(update_fields=["owner", "functions"])
+    connection.key_sets.retire(KeySet.Retired.SUPERSEDED, by)
+    pair = _new_key_set(connection, by, op_id)
+    _record(
+        Action.CONNECTION_TAKEN_OVER,
+        connection,
+        by,
+        app_key=pair.app_key,
+        **{"from": before.get_full_name()},
+    )
     _mail("keys_created", connection, by)
     return pair
 

@@ -7,6 +7,7 @@ app_name = "connections"
 of_connection = [
     path("", connection.detail, name="connection"),
     path("keys/", connection.new_keys, name="new-keys"),
+    path("take-over/", connection.take_over, name="take-over"),
     path("accesses/", connection.accesses, name="accesses"),
     path("test/", connection.test, name="test"),
     path("revoke/", connection.revoke, name="revoke"),

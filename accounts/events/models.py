@@ -27,6 +27,7 @@ class Action(models.TextChoices):
     CONNECTION_CREATED = "connection.created", _("Connection created")
     CONNECTION_CHANGED = "connection.changed", _("Accesses of a connection changed")
     KEYS_CREATED = "connection.new_keys", _("New keys created")
+    CONNECTION_TAKEN_OVER = "connection.taken_over", _("Connection taken over")
     CONNECTION_USED = "connection.first_used", _("First call of the software")
     CONNECTION_REVOKED = "connection.revoked", _("Connection revoked")
     CONNECTION_DELETED = "connection.deleted", _("Connection deleted")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from connections.errors import ERRORS, INVALID_KEYS
@@ -14,8 +15,23 @@ class CallCountQuerySet(models.QuerySet):
         return self.exclude(code="")
 
     def with_old_keys(self):
-        """Calls of software that was not given the new keys, or not told of the end (R20)."""
-        return self.filter(code=INVALID_KEYS.code)
+        """Calls of software that was not given the new keys, or not told of the end (R20).
+
+        What came before the new keys were used for the first time is mended, and not told any more.
+        """
+        mended = KeySet.objects.live().filter(
+            connection=OuterRef("key_set__connection"), first_used_at__gt=OuterRef("last_at")
+        )
+        told_before_the_end = Q(last_at__lt=F("key_set__connection__revoked_at"))
+        return (
+            self.filter(code=INVALID_KEYS.code).exclude(told_before_the_end).exclude(Exists(mended))
+        )
+
+    def with_live_keys(self):
+        return self.filter(key_set__retired_at__isnull=True)
+
+    def of_today(self):
+        return self.filter(day=timezone.localdate())
 
     def of(self, connection):
         return self.filter(key_set__connection=connection)

@@ -17,10 +17,11 @@ from accounts.access import Line, organisation_page, recent_login_required
 from accounts.events.models import Event
 from accounts.roles import Permission
 from connections import services
+from connections.errors import SCOPE_MISSING
 from connections.forms import AccessForm, NewKeysForm
+from connections.functions import FUNCTIONS
 from connections.models import CallCount, Connection
 from connections.views.create import already_created_page, keys_page
-from portal.htmx import render_part
 
 CHART_DAYS = 30
 STILL_CALLING_DAYS = 7
@@ -30,9 +31,11 @@ STILL_CALLING_DAYS = 7
 @require_safe
 def detail(request, organisation, number):
     connection = _connection(organisation, number)
-    if request.htmx.target == "state" and connection.status == connection.Status.NEVER_USED:
-        return HttpResponse(status=204)  # the page goes on waiting for the first call (R21)
+    if request.htmx.target == "state":  # the page waits for the first call (R21)
+        waits = connection.status == connection.Status.NEVER_USED
+        return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
     calls = CallCount.objects.of(connection)
+    days, refusals = _days(calls), _refusals(calls, connection)
     context = {
         "connection": connection,
         "last_call": calls.filter(code="").order_by("-last_at").first(),
@@ -43,13 +46,17 @@ def detail(request, organisation, number):
         "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(
             "-version"
         )[:10],
-        "days": _days(calls),
-        "refusals": _refusals(calls),
+        "days": days,
+        "has_calls": any(day["accepted"] or day["refused"] for day in days),
+        "may_take_over": request.user.may(Permission.TAKE_OVER),
+        "take_over": connection.url("take-over"),
+        "refusals": refusals,
+        "trouble": next(filter(_is_trouble, refusals), None),
         "events": Event.objects.about("connection", connection.uuid)
         .select_related("actor")
         .newest_first()[:20],
     }
-    return render_part(request, "connections/detail.html", "connections/_state.html", context)
+    return render(request, "connections/detail.html", context)
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -59,22 +66,32 @@ def detail(request, organisation, number):
 def new_keys(request, organisation, number):
     """Create new keys: the answer to the POST shows them once, and the old ones are dead (R16)."""
     connection = _connection(organisation, number)
+    return _another_set(request, connection, services.create_new_keys, "connections/new_keys.html")
+
+
+@organisation_page(Permission.TAKE_OVER)
+@recent_login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def take_over(request, organisation, number):
+    """Take over a connection whose owner may not own it any more, with new keys (R7)."""
+    connection = _connection(organisation, number)
+    return _another_set(request, connection, services.take_over, "connections/take_over.html")
+
+
+@sensitive_variables("pair")
+def _another_set(request, connection, service, page):
     form = NewKeysForm(request.POST or None)
-    refusal = None
     if request.method == "POST" and form.is_valid():
         try:
-            pair = services.create_new_keys(
-                connection=connection, by=request.user, op_id=form.cleaned_data["op_id"]
-            )
+            pair = service(connection=connection, by=request.user, op_id=form.cleaned_data["op_id"])
             return keys_page(request, connection, pair, new=False)
         except services.AlreadyCreated as already:
-            return already_created_page(request, already, organisation)
+            return already_created_page(request, already, connection.organisation)
         except services.Refused as refused:
-            refusal = refused
-    context = {"connection": connection, "form": form, "refusal": refusal}
-    return render(
-        request, "connections/new_keys.html", context, status=422 if form.is_bound else 200
-    )
+            messages.warning(request, str(refused))
+            return redirect(connection)
+    status = 422 if form.is_bound else 200
+    return render(request, page, {"connection": connection, "form": form}, status=status)
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -193,8 +210,11 @@ def _days(calls):
     return [{**counted.get(day, nothing), "date": day} for day in days]
 
 
-def _refusals(calls):
-    """Why calls were refused lately, each reason once, with how often and when last."""
+def _refusals(calls, connection):
+    """Why calls were refused lately, each reason once, with how often and when last.
+
+    Where an access was missing, `mark` says how that is now.
+    """
     newest_first = (
         calls.refused().of_last_days(CHART_DAYS).select_related("key_set").order_by("-last_at")
     )
@@ -203,15 +223,32 @@ def _refusals(calls):
         reason = reasons.setdefault((count.key_set_id, count.function, count.code), count)
         if reason is not count:
             reason.calls += count.calls
-    return list(reasons.values())[:10]
+    refusals = list(reasons.values())[:10]
+    for refusal in refusals:
+        missing = refusal.code == SCOPE_MISSING.code and refusal.function in FUNCTIONS
+        refusal.mark = connection.rights.mark(refusal.function) if missing else None
+    return refusals
+
+
+def _is_trouble(refusal):
+    """Whether a refusal of today, with keys in use, is still unmended."""
+    mended = refusal.mark and refusal.mark.allowed
+    return refusal.day == timezone.localdate() and not refusal.key_set.retired_at and not mended
 
 
 def _conditions(connection):
     """The lines of "Test connection": what must hold, and what to do where it does not (R24)."""
     owner = {"owner": connection.owner.get_full_name()}
     opened = len(connection.rights.effective())
-    good = CallCount.objects.of(connection).filter(code="").exists()
-    return [
+    calls = CallCount.objects.of(connection)
+    good = calls.filter(code="").exists()
+    refused = (
+        calls.refused()
+        .with_live_keys()
+        .of_today()
+        .aggregate(calls=Sum("calls", default=0))["calls"]
+    )
+    lines = [
         _line(
             connection.key_sets.live().exists(),
             _("The keys are active."),
@@ -222,9 +259,12 @@ def _conditions(connection):
             connection.owner_stands,
             _("The owner, %(owner)s, is a member with the right role.") % owner,
             _("The owner, %(owner)s, is no longer a member with the right role.") % owner,
-            _("An administrator gives the role and the membership back, under Users."),
+            _(
+                "An administrator gives the role and the membership back, or takes the connection over."
+            ),
         ),
-        _line(
+        connection.owner_stands
+        and _line(
             opened > 0,
             ngettext(
                 "The keys open %(count)s API function.",
@@ -247,7 +287,17 @@ def _conditions(connection):
             _("The software has not called with success yet."),
             _("Enter both keys in the software, then use its own button to test the connection."),
         ),
+        _line(
+            not refused,
+            _("No call was refused today."),
+            ngettext(
+                "%(count)s call was refused today.", "%(count)s calls were refused today.", refused
+            )
+            % {"count": refused},
+            _("The page of the connection says why, and what to do."),
+        ),
     ]
+    return [line for line in lines if line]
 
 
 def _line(ok, holds, fails, how):

@@ -126,6 +126,7 @@ def create(request, organisation, app):
             return already_created_page(request, already, organisation)
         except services.AlreadyConnected as already:
             context["already"] = already
+            context["connected"] = Connection.objects.for_list().get(pk=already.connection.pk)
     status = 422 if form.is_bound else 200
     return render(request, "connections/create.html", context, status=status)
 

@@ -2,7 +2,6 @@
 
 from django.db.models import Count, Max, Q, Sum
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.access import environment_page, organisation_page
@@ -65,26 +64,37 @@ def _overview(request, connections, organisation=None):
     return render_part(request, "connections/overview.html", "connections/_rows.html", context)
 
 
+# What names a connection in a row about its calls.
+_NAMED = [
+    f"key_set__connection__{name}"
+    for name in (
+        "organisation__organisation_id",
+        "organisation__name",
+        "number",
+        "name",
+        "app__name",
+        "revoked_at",
+    )
+]
+
+
 def _state_of(connections):
     """How the connections within reach are: the numbers, and what needs attention."""
     refused = CallCount.objects.refused().filter(key_set__connection__in=connections)
     return {
         "active": connections.working().count(),
         "never_used": connections.never_used().count(),
-        "refused": refused.filter(day=timezone.localdate()).aggregate(
-            calls=Sum("calls", default=0)
-        )["calls"],
+        "refused": refused.of_today().aggregate(calls=Sum("calls", default=0))["calls"],
+        "refusing": refused.with_live_keys()
+        .of_today()
+        .values(*_NAMED)
+        .annotate(calls=Sum("calls"), last_at=Max("last_at"))
+        .order_by("-last_at")[:SHOWN],
         "suspended": connections.suspended().for_list()[:SHOWN],
         "unused": connections.never_used().for_list().order_by("-created_at")[:SHOWN],
         "still_calling": refused.with_old_keys()
         .of_last_days(STILL_CALLING_DAYS)
-        .values(
-            "key_set__connection__organisation__organisation_id",
-            "key_set__connection__organisation__name",
-            "key_set__connection__number",
-            "key_set__connection__name",
-            "key_set__connection__revoked_at",
-        )
+        .values(*_NAMED)
         .annotate(calls=Sum("calls"), last_at=Max("last_at"))
         .order_by("-last_at")[:SHOWN],
     }

@@ -33,6 +33,16 @@ function hide() {
   show("[data-secret-hidden]");
 }
 
+// Whoever leaves before copying anything is asked whether the Secret is stored.
+let stored = false;
+addEventListener("copy", () => { stored = true; });
+addEventListener("click", (event) => {
+  if (event.target.closest("[data-secret-stored], [data-copy], [data-copy-both]")) stored = true;
+});
+addEventListener("beforeunload", (event) => {
+  if (!stored) event.preventDefault();
+});
+
 addEventListener("pagehide", forget);
 
 addEventListener("pageshow", (event) => {

@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
                             ("connection.created", "Connection created"),
                             ("connection.changed", "Accesses of a connection changed"),
                             ("connection.new_keys", "New keys created"),
+                            ("connection.taken_over", "Connection taken over"),
                             ("connection.first_used", "First call of the software"),
                             ("connection.revoked", "Connection revoked"),
                             ("connection.deleted", "Connection deleted"),
