@@ -5,6 +5,7 @@ A gate stands on top of the other decorators, so that a stranger hears 404 whate
 
 from dataclasses import dataclass
 from functools import wraps
+from urllib.parse import quote
 
 from allauth.account.authentication import get_authentication_records
 from allauth.core.exceptions import ReauthenticationRequired
@@ -14,10 +15,14 @@ from django.db.models import Exists, OuterRef
 from django.http import Http404
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
+from accounts.adapter import SIGNED_IN_AT
 from accounts.models import Membership, Organisation, User
 from accounts.roles import Permission, roles_that_allow
+
+PEOPLE_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,8 @@ def recent_login_required(view):
     @wraps(view)
     def checked(request, *args, **kwargs):
         records = get_authentication_records(request, request.user)
-        last = max((record["at"] for record in records), default=0)
-        if timezone.now().timestamp() - last > settings.RECENT_LOGIN_SECONDS:
+        proofs = [request.session.get(SIGNED_IN_AT, 0), *(record["at"] for record in records)]
+        if timezone.now().timestamp() - max(proofs) > settings.RECENT_LOGIN_SECONDS:
             raise ReauthenticationRequired
         return view(request, *args, **kwargs)
 
@@ -126,9 +131,14 @@ def _visible_organisation(user, organisation_id):
 
 
 def _checklist_page(request, permission, organisation=None):
-    administrators = ", ".join(
-        f"{user.get_full_name()} ({user.email})"
-        for user in User.objects.administrators_of(request.user.environment)[:5]
+    environment = request.user.environment
+    administrators = format_html_join(
+        ", ",
+        "{} ({})",
+        (
+            (user.get_full_name(), _letter_to(user, user.email))
+            for user in User.objects.administrators_of(environment)[:PEOPLE_NAMED]
+        ),
     )
     lines = [_role_line(request.user, permission, administrators)]
     if organisation is not None:
@@ -136,6 +146,10 @@ def _checklist_page(request, permission, organisation=None):
     context = {
         "lines": lines,
         "about_keys": permission == Permission.MANAGE_KEYS,
+        "what": permission.label,
+        "colleagues": _either(
+            User.objects.who_may(permission, environment, organisation)[:PEOPLE_NAMED]
+        ),
         "user_page": _page_that_helps(request.user, organisation),
     }
     return render(request, "accounts/no_access.html", context, status=403)
@@ -150,19 +164,27 @@ def _role_line(user, permission, administrators):
     label = _("Your role is %(role)s; needed to %(what)s: %(roles)s.") % words
     if user.may(permission):
         return Line(True, label)
-    return Line(
-        False,
-        label,
-        _("An administrator can change your role: %(people)s.") % {"people": administrators},
-    )
+    how = format_html(_("An administrator can change your role: {people}."), people=administrators)
+    return Line(False, label, how)
 
 
 def _membership_line(organisation, administrators):
     name = {"organisation": organisation.name}
     if organisation.is_member:
-        return Line(True, _("You are a member of %(organisation)s.") % name)
-    how = _("An administrator can add you: %(people)s.") % {"people": administrators}
-    return Line(False, _("You are not a member of %(organisation)s.") % name, how)
+        return Line(True, _("You are a member of %(organisation)s") % name)
+    how = format_html(_("An administrator can add you: {people}."), people=administrators)
+    return Line(False, _("You are not a member of %(organisation)s") % name, how)
+
+
+def _either(users):
+    """Name these people: "A, B or C", or nobody."""
+    links = [_letter_to(user, user.get_full_name()) for user in users]
+    first = format_html_join(", ", "{}", ((link,) for link in links[:-1]))
+    return format_html("{}{}{}", first, _(" or ") if first else "", links[-1]) if links else ""
+
+
+def _letter_to(user, text):
+    return format_html('<a href="mailto:{}">{}</a>', quote(user.email, safe="@"), text)
 
 
 def _page_that_helps(user, organisation):

@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.db import transaction
-from django.utils import translation
+from django.utils import timezone, translation
 
 from accounts import services
 from accounts.models import User
+
+SIGNED_IN_AT = "signed_in_at"  # in the session: when this sign-in was, in seconds
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -20,8 +22,12 @@ class AccountAdapter(DefaultAccountAdapter):
         return services.sign_up(user=user, environment_name=form.cleaned_data["environment"])
 
     def post_login(self, request, user, **kwargs):
-        """Whoever was invited and came in another way than by the link has joined too."""
+        """Whoever was invited and came in another way than by the link has joined too.
+
+        The moment is kept: allauth notes none for who comes in by a code or an invitation (R55).
+        """
         services.join(user=user)
+        request.session[SIGNED_IN_AT] = timezone.now().timestamp()
         return super().post_login(request, user, **kwargs)
 
     def send_mail(self, template_prefix, email, context):

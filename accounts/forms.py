@@ -14,6 +14,10 @@ from accounts.names import validate_first_name, validate_last_name
 from accounts.roles import Role
 from accounts.services import RegistrationNumberInUse
 
+PASSWORD_HELP = _(
+    "At least 12 characters. A sentence that you remember is better than a short riddle."
+)
+
 
 class NamesForm(forms.Form):
     """First and last name, in the way of R56."""
@@ -53,9 +57,7 @@ class AcceptInvitationForm(NamesForm):
         label=_("Password"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_(
-            "At least 12 characters. A sentence that you remember is better than a short riddle."
-        ),
+        help_text=PASSWORD_HELP,
     )
 
     def __init__(self, *args, user, **kwargs):
@@ -159,18 +161,19 @@ def _midnight(day):
 class OrganisationsField(forms.ModelMultipleChoiceField):
     """Which organisations of the environment a person is a member of."""
 
-    def __init__(self):
+    def __init__(self, help_text):
         super().__init__(
             Organisation.objects.none(),
+            to_field_name="organisation_id",
             label=_("Member of"),
             required=False,
             widget=forms.CheckboxSelectMultiple,
-            help_text=_("A user sees only the organisations ticked here."),
+            help_text=help_text,
         )
 
 
 class OrganisationsForm(forms.Form):
-    organisations = OrganisationsField()
+    organisations = OrganisationsField(_("A user sees only the organisations ticked here."))
 
     def __init__(self, *args, environment, **kwargs):
         super().__init__(*args, **kwargs)
@@ -184,14 +187,16 @@ class RoleForm(forms.Form):
         initial=Role.BASIC,
         widget=forms.RadioSelect,
         help_text=_(
-            "Basic users look. Advanced users also create and end connections. "
-            "Administrators also manage users and organisations."
+            "Basic user: sees organisations and their invoices. "
+            "Advanced user: also creates, changes and ends connections. "
+            "Administrator: also manages users and organisations, and reads the activity log."
         ),
     )
 
 
 class InviteForm(RoleForm, OrganisationsForm):
-    email = forms.EmailField(label=_("E-mail"), max_length=254)
+    email = forms.EmailField(label=_("Email"), max_length=254)
+    organisations = OrganisationsField(_("With none ticked, the person sees nothing yet."))
 
     field_order = ["email", "role", "organisations"]
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.names import validate_first_name, validate_last_name
 from accounts.registration import REGISTRATION, Country
-from accounts.roles import Permission, Role, allows
+from accounts.roles import Permission, Role, allows, roles_that_allow
 
 
 class Plan(models.TextChoices):
@@ -44,6 +44,16 @@ class Environment(models.Model):
 class UserQuerySet(models.QuerySet):
     def administrators_of(self, environment):
         return self.filter(environment=environment, role=Role.ADMINISTRATOR, is_active=True)
+
+    def who_may(self, permission, environment, organisation=None):
+        """Those who have joined and whose role allows it; of an organisation, its members only."""
+        found = self.filter(
+            environment=environment,
+            role__in=roles_that_allow(permission),
+            is_active=True,
+            joined_at__isnull=False,
+        )
+        return found.filter(memberships__organisation=organisation) if organisation else found
 
     def search(self, text):
         """Those in whose name or address every word of `text` occurs."""
@@ -86,7 +96,7 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person with an e-mail login; belongs to one environment, with one role there.
+    """A person with an email login; belongs to one environment, with one role there.
 
     Support staff belong to none. Someone who was removed keeps the row, for the activity log's sake, but
     neither environment nor address.
@@ -98,7 +108,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         BLOCKED = "blocked", _("Blocked")
         REMOVED = "removed", _("Removed")
 
-    email = models.EmailField(_("e-mail"), max_length=254, unique=True)
+    email = models.EmailField(_("email"), max_length=254, unique=True)
     first_name = models.CharField(
         _("first name"), max_length=100, blank=True, validators=[validate_first_name]
     )
@@ -195,6 +205,11 @@ class OrganisationQuerySet(models.QuerySet):
     def by_name(self):
         return self.order_by("name", "pk")
 
+    def in_words(self, most=10):
+        """The first names, as in "A, B, …"; empty when there is none."""
+        names = list(self.by_name().values_list("name", flat=True)[: most + 1])
+        return ", ".join(names[:most] + ["…"] * (len(names) > most))
+
     def search(self, text):
         """By a part of the name, or by the whole organisation ID or registration number."""
         return self.filter(
@@ -241,9 +256,7 @@ class Organisation(models.Model):
             models.UniqueConstraint(
                 fields=["country", "registration_number"],
                 name="one_organisation_per_registration_number",
-                violation_error_message=_(
-                    "This registration number is in use already. Ask a colleague to add you, or ask support."
-                ),
+                violation_error_message=_("This registration number is in use already."),
             )
         ]
 

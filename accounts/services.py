@@ -25,6 +25,7 @@ from accounts.models import (
 )
 from accounts.registration import REGISTRATION
 from accounts.roles import Role
+from portal.support import whom_to_ask
 
 INVITATION_SECONDS = 14 * 24 * 3600
 _INVITATION_SALT = "accounts.invitation"
@@ -54,8 +55,10 @@ class RegistrationNumberInUse(Refused):
     def __init__(self):
         super().__init__(
             _(
-                "This registration number is in use already. Ask a colleague to add you, or ask support."
+                "This registration number is in use already. "
+                "Ask a colleague to add you, or ask %(support)s."
             )
+            % {"support": whom_to_ask()}
         )
 
 
@@ -375,5 +378,6 @@ def _mail_invitation(user, by):
         user=user,
         by=by,
         environment=user.environment,
+        organisations=Organisation.objects.reachable_by(user).in_words(),
         url=settings.PORTAL_BASE_URL + path,
     )

@@ -48,11 +48,16 @@ class Frame:
             .by_name()
             .values_list("name", "organisation_id")
         )
+        page = (
+            "invoices:received-of"
+            if self._menu_item_of_here == "invoices:received"
+            else "connections:overview-of"
+        )
         return [
             SimpleNamespace(
                 name=name,
                 organisation_id=organisation_id,
-                url=reverse("connections:overview-of", kwargs={"organisation": organisation_id}),
+                url=reverse(page, kwargs={"organisation": organisation_id}),
             )
             for name, organisation_id in found[: ORGANISATIONS_SHOWN + 1]
         ]
@@ -62,6 +67,7 @@ class Frame:
         items = [
             self._item("home", _("Overview"), "house"),
             self._item("connections:overview", _("Connections"), "plug"),
+            self._item("invoices:received", _("Invoices"), "receipt-text"),
         ]
         if self.user.may(Permission.MANAGE_USERS):
             items.append(self._item("accounts:users", _("Users"), "users"))
@@ -80,6 +86,8 @@ class Frame:
         name = self.here.view_name if self.here else ""
         if name.startswith("connections:"):
             return "connections:overview"
+        if name.startswith("invoices:"):
+            return "invoices:received"
         return MENU_ITEM_OF.get(name, name)
 
 

@@ -7,6 +7,7 @@ PORTAL_HTTPS          1 where the portal is reached over https only
 PORTAL_PROXIES        how many proxies of your own stand in front
 PORTAL_EMAIL_URL      smtp+tls://user:password@host:587; without it mails are written to PORTAL_DATA/mails
 PORTAL_EMAIL_FROM     sender of the mails
+PORTAL_SUPPORT_EMAIL  whom people ask when they are stuck; without it pages name "the operator of this portal"
 PORTAL_DEBUG          1 for development only
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
 CACHE_URL             redis://…; without it a table of the database
@@ -39,6 +40,7 @@ PORTAL_DATA = Path(_read(env.str, "PORTAL_DATA", str(BASE_DIR / "var"))).resolve
 PORTAL_BASE_URL = _read(env.str, "PORTAL_BASE_URL", "http://localhost:8000").rstrip("/")
 PORTAL_HTTPS = _read(env.bool, "PORTAL_HTTPS", False)
 PORTAL_EMAIL_URL = _read(env.str, "PORTAL_EMAIL_URL", "")
+PORTAL_SUPPORT_EMAIL = _read(env.str, "PORTAL_SUPPORT_EMAIL", "")
 DEBUG = _read(env.bool, "PORTAL_DEBUG", False)
 
 _base = urlsplit(PORTAL_BASE_URL)
@@ -167,6 +169,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupForm"
+ACCOUNT_FORMS = {"signup": "accounts.sign_up.SignUpForm"}
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
@@ -211,7 +214,7 @@ if PORTAL_HTTPS:
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     if ALLAUTH_TRUSTED_PROXY_COUNT:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 600  # 500 invoices can be ticked at once
 
 # Languages and time
 

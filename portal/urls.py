@@ -21,6 +21,7 @@ api.add_router("", invoices_api.router)
 urlpatterns = [
     path("", home, name="home"),
     path("", include("connections.urls")),
+    path("", include("connections.invoices.urls")),
     path("", include("accounts.urls")),
     path("language/", set_language, name="set_language"),
     path("health/live", health.live, name="live"),

@@ -12,12 +12,15 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from accounts.access import Gate
-from accounts.models import User
+from accounts.models import ElectronicAddress, User
 from connections.api import AppKeyAndSecret, api
 from connections.functions import FUNCTIONS
+from connections.invoices import services as invoices
+from connections.invoices.models import Invoice
 from connections.models import App, Connection
 from connections.services import store_logo
 from tests.factories import AppFactory, MembershipFactory, UserFactory, connect
+from tests.invoices.documents import invoice
 
 OURS = ("accounts.", "partners.", "connections.", "portal.")
 METHODS = ["get", "head", "options", "post", "put", "patch", "delete"]
@@ -99,34 +102,50 @@ def test_every_function_that_answers_has_a_call_and_no_other_has():
 
 @dataclass
 class House:
-    """An organisation with a member and a connection, and the address of each of its pages."""
+    """An organisation with a member, a connection and an invoice, and the address of each of its pages."""
 
     member: User
     connection: Connection
     own_app: App
+    sent: Invoice
 
     @property
     def organisation(self):
         return self.connection.organisation
 
-    def address(self, name):
+    @staticmethod
+    def arguments(name):
+        return OUR_VIEWS[name][1]
+
+    def address(self, name, **others):
         values = {
             "organisation": self.organisation.organisation_id,
             "number": self.connection.number,
             "app": self.connection.app_id,
             "pk": self.own_app.pk if name.startswith("connections:") else self.member.pk,
+            "uuid": self.sent.uuid,
             "digest": self.own_app.logo.digest,
             "token": "token",
         }
-        return reverse(name, kwargs={argument: values[argument] for argument in OUR_VIEWS[name][1]})
+        values |= others
+        return reverse(name, kwargs={key: values[key] for key in self.arguments(name)})
 
 
 @pytest.fixture
 def house(db):
+    return our_house()
+
+
+def our_house():
     member = MembershipFactory(user__administrator=True).user
     own_app = AppFactory(environment=member.environment)
     store_logo(own_app, b"png")
-    return House(member, connect(member)[0], own_app)
+    connection, _pair = connect(member)
+    ElectronicAddress.objects.create(
+        organisation=connection.organisation, value="0088:7300010000001"
+    )
+    sent, _new = invoices.send(xml=invoice(company=""), through=connection)
+    return House(member, connection, own_app, sent)
 
 
 def logged_in(user):

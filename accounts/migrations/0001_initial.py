@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
                         verbose_name="superuser status",
                     ),
                 ),
-                ("email", models.EmailField(max_length=254, unique=True, verbose_name="e-mail")),
+                ("email", models.EmailField(max_length=254, unique=True, verbose_name="email")),
                 (
                     "first_name",
                     models.CharField(
@@ -320,7 +320,7 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(
                 fields=("country", "registration_number"),
                 name="one_organisation_per_registration_number",
-                violation_error_message="This registration number is in use already. Ask a colleague to add you, or ask support.",
+                violation_error_message="This registration number is in use already.",
             ),
         ),
         migrations.AddConstraint(

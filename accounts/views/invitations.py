@@ -1,8 +1,9 @@
 """The other end of an invitation link."""
 
+from allauth.account.utils import perform_login
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 from accounts import services
 from accounts.access import public_page
 from accounts.forms import AcceptInvitationForm
+from accounts.models import Organisation
 
 
 @public_page
@@ -29,15 +31,32 @@ def _answer(request, token):
     form = AcceptInvitationForm(request.POST, user=user)
     if not form.is_valid():
         return _page(request, user, form, status=422)
-    services.accept_invitation(token=token, language=request.LANGUAGE_CODE, **form.cleaned_data)
-    logout(request)  # whoever was signed in here is not the one who sets out now
-    messages.success(
-        request, _("Welcome! Sign in with %(email)s and your new password.") % {"email": user.email}
+    user = services.accept_invitation(
+        token=token, language=request.LANGUAGE_CODE, **form.cleaned_data
     )
-    return redirect("account_login")
+    logout(request)  # whoever was signed in here is not the one who sets out now
+    answer = perform_login(request, user)
+    list(messages.get_messages(request))  # allauth's greeting; ours says more
+    messages.success(request, _welcome(user))
+    return answer
+
+
+def _welcome(user):
+    names = Organisation.objects.reachable_by(user).in_words()
+    if names:
+        return _("Welcome, %(name)s! You see: %(organisations)s") % {
+            "name": user.first_name,
+            "organisations": names,
+        }
+    return _(
+        "Welcome, %(name)s! An administrator still has to make you a member of an organisation."
+    ) % {"name": user.first_name}
 
 
 def _page(request, user, form, status):
-    return render(
-        request, "accounts/invitation.html", {"person": user, "form": form}, status=status
-    )
+    context = {
+        "person": user,
+        "organisations": Organisation.objects.reachable_by(user).in_words(),
+        "form": form,
+    }
+    return render(request, "accounts/invitation.html", context, status=status)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib import messages
+from django.http import HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -34,14 +34,12 @@ def profile(request):
 @require_POST
 def set_language(request):
     """Remember the language, in the browser and, for who is signed in, with the person (R57)."""
-    response = redirect(_safe_next(request))
+    response = HttpResponseRedirect(_safe_next(request))
     language = request.POST.get("language")
     if language not in dict(settings.LANGUAGES):
         return response
     if request.user.is_authenticated:
         services.change_profile(user=request.user, language=language)
-        with translation.override(language):
-            messages.success(request, _("Your profile has been successfully updated."))
     response.set_cookie(
         settings.LANGUAGE_COOKIE_NAME,
         language,
@@ -58,4 +56,4 @@ def _safe_next(request):
     safe = url_has_allowed_host_and_scheme(
         asked, {request.get_host()}, require_https=request.is_secure()
     )
-    return asked if safe else "/"
+    return asked if safe and asked.isprintable() else "/"

@@ -65,7 +65,7 @@ def role(request, pk):
         return _user_page(request, user, status=409, role_form=form)
     messages.success(
         request,
-        _("The role is changed. It holds from the next sign-in of %(name)s.") % {"name": user},
+        _("The role is changed and %(name)s is signed out everywhere.") % {"name": user},
     )
     return redirect(user)
 
@@ -142,7 +142,7 @@ def _invite_page(request, form, status):
 
 def _user_page(request, user, status=200, **changed):
     environment = request.user.environment
-    members_of = list(user.memberships.values_list("organisation", flat=True))
+    members_of = list(user.memberships.values_list("organisation__organisation_id", flat=True))
     context = {
         "person": user,
         "role_form": RoleForm(initial={"role": user.role}),

@@ -4,11 +4,35 @@ import uuid
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Organisation
+from accounts.models import Organisation, User
 from connections.models import Connection
+
+
+class Delivery(models.TextChoices):
+    """How far a received invoice is on its way into the software of its receiver (R50)."""
+
+    NOT_OFFERED = "not_offered", _("Not offered")
+    READY = "ready", _("Ready")
+    RETRIEVED = "retrieved", _("Retrieved")
+
+
+class Outcome(models.TextChoices):
+    """How sending an invoice ended (R49)."""
+
+    DELIVERED = "delivered", _("Delivered")
+    FAILED = "failed", _("Delivery failed")
+
+
+def _waiting():
+    return Offer.objects.ready().to_live_connections().filter(invoice=OuterRef("pk"))
+
+
+def _confirmed():
+    return Offer.objects.retrieved().filter(invoice=OuterRef("pk"))
 
 
 class InvoiceQuerySet(models.QuerySet):
@@ -18,6 +42,25 @@ class InvoiceQuerySet(models.QuerySet):
     def received_by(self, organisation):
         return self.filter(receiver=organisation)
 
+    def of(self, organisation):
+        """What stands in its inbox or in its outbox."""
+        return self.filter(Q(sender=organisation) | Q(receiver=organisation))
+
+    def with_delivery(self):
+        """Add `waiting` and `confirmed`, which `Invoice.delivery` reads."""
+        return self.annotate(waiting=Exists(_waiting()), confirmed=Exists(_confirmed()))
+
+    def in_delivery(self, delivery):
+        """Received invoices in this state of Delivery, over all connections of their receiver."""
+        ready, retrieved = Exists(_waiting()), Exists(_confirmed())
+        if delivery == Delivery.READY:
+            return self.filter(ready)
+        return self.filter(~ready, retrieved if delivery == Delivery.RETRIEVED else ~retrieved)
+
+    def with_outcome(self, outcome):
+        """Sent invoices that ended so."""
+        return self.filter(receiver__isnull=outcome == Outcome.FAILED)
+
     def ready_for(self, connection):
         """Offered to this connection and not confirmed by it yet (R50)."""
         return self.filter(
@@ -25,9 +68,7 @@ class InvoiceQuerySet(models.QuerySet):
         )
 
     def retrieved_by(self, connection):
-        done = Offer.objects.filter(
-            invoice=OuterRef("pk"), connection=connection, retrieved_at__isnull=False
-        )
+        done = Offer.objects.retrieved().filter(invoice=OuterRef("pk"), connection=connection)
         return self.filter(Exists(done))
 
     def with_delivery_to(self, connection):
@@ -65,6 +106,7 @@ class Invoice(models.Model):
 
     class Meta:
         indexes = [
+            models.Index(fields=["created_at", "id"], name="invoices_in_order"),
             models.Index(fields=["sender", "created_at", "id"], name="outbox_in_order"),
             models.Index(fields=["receiver", "created_at", "id"], name="inbox_in_order"),
         ]
@@ -75,6 +117,22 @@ class Invoice(models.Model):
     @property
     def delivered(self):
         return self.receiver_id is not None
+
+    @property
+    def outcome(self):
+        return Outcome.DELIVERED if self.delivered else Outcome.FAILED
+
+    @property
+    def delivery(self):
+        """Ready while a live connection has not confirmed it; needs `with_delivery`."""
+        if self.waiting:
+            return Delivery.READY
+        return Delivery.RETRIEVED if self.confirmed else Delivery.NOT_OFFERED
+
+    def url(self, name, organisation):
+        """The address of the page `name` about this invoice in the books of `organisation`."""
+        kwargs = {"organisation": organisation.organisation_id, "uuid": self.uuid}
+        return reverse(f"invoices:{name}", kwargs=kwargs)
 
 
 class Document(models.Model):
@@ -93,6 +151,12 @@ class OfferQuerySet(models.QuerySet):
     def ready(self):
         return self.filter(retrieved_at__isnull=True)
 
+    def retrieved(self):
+        return self.filter(retrieved_at__isnull=False)
+
+    def to_live_connections(self):
+        return self.filter(connection__revoked_at__isnull=True)
+
 
 class Offer(models.Model):
     """An invoice put before a connection: ready until the software confirms that it has it (R48, R50).
@@ -104,6 +168,9 @@ class Offer(models.Model):
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="offers")
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="offers")
     offered_at = models.DateTimeField(default=timezone.now, editable=False)
+    offered_by = models.ForeignKey(  # who re-offered it; nobody when it was offered on arrival
+        User, models.PROTECT, null=True, editable=False, related_name="+"
+    )
     retrieved_at = models.DateTimeField(null=True, editable=False)
 
     objects = OfferQuerySet.as_manager()

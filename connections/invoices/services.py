@@ -1,14 +1,21 @@
-"""Sending and receiving invoices."""
+"""Sending, receiving and re-offering invoices."""
 
 import hashlib
+from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from accounts.events.models import Action
+from accounts.events.services import record
 from accounts.models import Organisation
+from accounts.services import Refused
 from connections.invoices import ubl
 from connections.invoices.models import Document, Invoice, Offer, SentOnce
 from connections.models import Connection
+
+MOST_AT_ONCE = 500
 
 
 class WrongSender(Exception):
@@ -21,6 +28,30 @@ class SendingOff(Exception):
 
 class KeyReused(Exception):
     """The Idempotency-Key stands for another document (R48)."""
+
+
+class NothingConnected(Refused):
+    def __init__(self, organisation):
+        super().__init__(
+            _(
+                "No software may fetch the invoices of %(organisation)s now, so there is nobody to offer "
+                "them to. Connect software first."
+            )
+            % {"organisation": organisation.name}
+        )
+
+
+class NothingChosen(Refused):
+    def __init__(self):
+        super().__init__(_("Tick at least one received invoice."))
+
+
+@dataclass(frozen=True)
+class Reoffered:
+    """What re-offering did."""
+
+    invoices: int
+    connections: list[Connection]
 
 
 def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tuple[Invoice, bool]:
@@ -65,6 +96,57 @@ def confirm(*, invoice, through, check=lambda: None) -> Offer:
         Offer.objects.ready().filter(pk=offer.pk).update(retrieved_at=now)
         offer.refresh_from_db()
     return offer
+
+
+@transaction.atomic
+def reoffer(*, invoices, organisation, by) -> Reoffered:
+    """Put `invoices` before every live connection of `organisation` that may fetch them, again (R50).
+
+    `invoices` is a queryset; of those that the organisation received, the oldest MOST_AT_ONCE are taken. What
+    was retrieved is ready again, and the software gets it a second time. Twice is as good as once.
+    Raises NothingConnected and NothingChosen.
+    """
+    Organisation.objects.select_for_update().get(pk=organisation.pk)
+    connections = connections_that_fetch(organisation)
+    if not connections:
+        raise NothingConnected(organisation)
+    oldest = invoices.received_by(organisation).order_by("created_at", "pk")[:MOST_AT_ONCE]
+    chosen = list(oldest.values_list("pk", flat=True))
+    if not chosen:
+        raise NothingChosen
+    now = timezone.now()
+    Offer.objects.bulk_create(
+        [
+            Offer(invoice_id=pk, connection=connection, offered_at=now, offered_by=by)
+            for pk in chosen
+            for connection in connections
+        ],
+        update_conflicts=True,
+        unique_fields=["invoice", "connection"],
+        update_fields=["offered_at", "offered_by", "retrieved_at"],
+    )
+    record(
+        Action.INVOICES_REOFFERED,
+        by=by,
+        subject=organisation,
+        environment=organisation.environment,
+        organisation=organisation,
+        invoices=len(chosen),
+        connections=[str(connection) for connection in connections],
+    )
+    return Reoffered(len(chosen), connections)
+
+
+def connections_that_fetch(organisation) -> list[Connection]:
+    """The live connections of `organisation` that may fetch received invoices now (R5), the oldest first."""
+    connections = (
+        Connection.objects.live()
+        .filter(organisation=organisation)
+        .select_related("app", "owner")
+        .with_owner_standing()
+        .order_by("pk")
+    )
+    return [it for it in connections if it.rights.mark("GetInboxDocument").allowed]
 
 
 def _sent_before(through, idempotency_key, digest):
@@ -121,14 +203,7 @@ def _offer(invoice):
     """Put a delivered invoice before every live connection of the receiver that may fetch it (R50)."""
     if not invoice.delivered:
         return
-    connections = (
-        Connection.objects.live()
-        .filter(organisation=invoice.receiver)
-        .select_related("app", "owner")
-        .with_owner_standing()
-    )
     Offer.objects.bulk_create(
         Offer(invoice=invoice, connection=connection)
-        for connection in connections
-        if connection.rights.mark("GetInboxDocument").allowed
+        for connection in connections_that_fetch(invoice.receiver)
     )

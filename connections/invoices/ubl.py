@@ -17,6 +17,8 @@ _KINDS = {
     f"{{urn:oasis:names:specification:ubl:schema:xsd:{kind}-2}}{kind}": kind
     for kind in ("Invoice", "CreditNote")
 }
+MOST_LINES, MOST_ATTACHMENTS = 200, 50
+_ROOTS = " or ".join(_KINDS)
 _LARGEST_TOTAL = Decimal(10) ** 16
 
 
@@ -57,12 +59,58 @@ class Document:
     customer: Party
 
 
+@dataclass(frozen=True)
+class Line:
+    name: str
+    quantity: Decimal | None
+    amount: Decimal | None
+
+
+@dataclass(frozen=True)
+class Attachment:
+    name: str
+    size: int | None  # bytes; None when it is kept elsewhere
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a person sees of an invoice beyond its head; whatever is missing or unreadable is left out."""
+
+    due_date: date | None = None
+    net: Decimal | None = None
+    tax: Decimal | None = None
+    lines: tuple[Line, ...] = ()
+    number_of_lines: int = 0
+    attachments: tuple[Attachment, ...] = ()
+
+
+def contents(xml: bytes) -> Contents:
+    """Read the lines (the first MOST_LINES), the sums and the names of attachments. Never raises."""
+    try:
+        root = _parse(xml)
+    except NotUbl:
+        return Contents()
+    lines = root.findall("cac:InvoiceLine", _NS) or root.findall("cac:CreditNoteLine", _NS)
+    due = root.findtext("cbc:DueDate", None, _NS) or root.findtext(
+        "cac:PaymentMeans/cbc:PaymentDueDate", None, _NS
+    )
+    attached = root.findall("cac:AdditionalDocumentReference", _NS)
+    return Contents(
+        due_date=_day(due),
+        net=_number(root, "cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount"),
+        tax=_number(root, "cac:TaxTotal/cbc:TaxAmount"),
+        lines=tuple(map(_line, lines[:MOST_LINES])),
+        number_of_lines=len(lines),
+        attachments=tuple(filter(None, map(_attachment, attached)))[:MOST_ATTACHMENTS],
+    )
+
+
 def read(xml: bytes) -> Document:
     """Read the bytes of a UBL document. Raises NotXml, HasDoctype, NotUbl and ElementMissing."""
     root = _parse(xml)
     kind = _KINDS.get(root.tag)
     if kind is None:
-        raise NotUbl(f"The root element is {root.tag[:200]}.")
+        raise NotUbl(f"The root element is {root.tag[:200]}, not {_ROOTS}.")
     return Document(
         kind=kind,
         number=_text(root, "cbc:ID", longest=100),
@@ -161,3 +209,52 @@ def _address(element):
         return ""
     scheme, value = element.get("schemeID", ""), (element.text or "").strip()
     return f"{scheme}:{value}"[:100] if scheme and value else ""
+
+
+def _line(element):
+    item = element.find("cac:Item", _NS)
+    name = (
+        _words(item, "cbc:Name") or _words(item, "cbc:Description") or _words(element, "cbc:Note")
+    )
+    quantity = _number(element, "cbc:InvoicedQuantity")
+    return Line(
+        name=name,
+        quantity=_number(element, "cbc:CreditedQuantity") if quantity is None else quantity,
+        amount=_number(element, "cbc:LineExtensionAmount"),
+    )
+
+
+def _attachment(reference):
+    """What is attached, by the length of its text alone: nothing is decoded. None for a mere reference."""
+    attachment = reference.find("cac:Attachment", _NS)
+    if attachment is None:
+        return None
+    binary = attachment.find("cbc:EmbeddedDocumentBinaryObject", _NS)
+    named = (binary.get("filename") or "") if binary is not None else ""
+    name = " ".join(named.split()) or _words(reference, "cbc:DocumentDescription")
+    size = None
+    if binary is not None:
+        coded = "".join((binary.text or "").split())
+        size = len(coded) * 3 // 4 - coded[-2:].count("=")
+    return Attachment(name=(name or _words(reference, "cbc:ID"))[:200], size=size)
+
+
+def _words(parent, path):
+    text = parent.findtext(path, "", _NS) if parent is not None else ""
+    return " ".join(text.split())[:300]
+
+
+def _number(parent, path):
+    """A number as plain digits, without zeros that say nothing; None for anything else."""
+    text = (parent.findtext(path, "", _NS) or "").strip()
+    if len(text) > 20 or not re.fullmatch(r"-?\d+(\.\d+)?", text, re.ASCII):
+        return None
+    number = Decimal(text)
+    return number.quantize(Decimal(1)) if number == number.to_integral() else number.normalize()
+
+
+def _day(text):
+    try:
+        return date.fromisoformat((text or "").strip()[:10])
+    except ValueError:
+        return None

@@ -43,6 +43,7 @@ def detail(request, organisation, number):
         .of_last_days(STILL_CALLING_DAYS)
         .aggregate(calls=Sum("calls", default=0), last_at=Max("last_at")),
         "marks": connection.rights.marks(),
+        "waiting": connection.offers.ready().count(),
         "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(
             "-version"
         )[:10],

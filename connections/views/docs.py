@@ -20,6 +20,7 @@ EXAMPLES = {"{organisation}": "KPNL10017", "{id}": "2c6f0b1e-6a0f-4d0a-9d57-0b7c
 class Call:
     """One method at one address."""
 
+    name: str
     method: str
     path: str
     about: list[str]  # paragraphs
@@ -72,6 +73,7 @@ def _entries():
 def _calls_of(function, document):
     return [
         Call(
+            f"call-{operation['operationId']}",
             method.upper(),
             path,
             [" ".join(text.split()) for text in operation.get("description", "").split("\n\n")],

@@ -227,6 +227,7 @@ def _connect():
 
 def _exchange_invoices(made):
     bakery, transport = made["bakery"].connection, made["transport"].connection
+    rental = made["suspended"].connection
     today = timezone.localdate()
     post = [
         (
@@ -238,7 +239,10 @@ def _exchange_invoices(made):
         (bakery, transport, "2026-0102", [("Cake for the jubilee", "86.25")]),
         (transport, bakery, "VT-5501", [("Flour from the mill, 2 trips", "410.00")]),
         (transport, bakery, "VT-5502", [("Cold transport, week 46", "285.75"), ("Toll", "14.20")]),
+        (bakery, rental, "2026-0103", [("Breakfast for the drivers", "64.00")]),
+        (bakery, transport, "2026-0104", [("Lunch for 8, Thursday", "92.00")]),
     ]
+    nobody = b"79999990"  # the last one goes to a number that is not here, so its delivery fails
     for place, (sending, receiving, number, lines) in enumerate(post):
         xml = write(
             sender=sending.organisation,
@@ -247,6 +251,8 @@ def _exchange_invoices(made):
             issued=today - timedelta(days=8 - place),
             lines=lines,
         )
+        if place == len(post) - 1:
+            xml = xml.replace(receiving.organisation.registration_number.encode(), nobody)
         invoice, _new = invoices.send(xml=xml, through=sending)
         if place == 0:
             invoices.confirm(invoice=invoice, through=receiving)

@@ -1,4 +1,4 @@
-"""The template tags of the portal's face: icons, moments, dialogs and the chart of calls."""
+"""The template tags of the portal's face: icons, code, moments, dialogs and the chart of calls."""
 
 from datetime import timedelta
 
@@ -9,6 +9,8 @@ from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+
+from portal.support import whom_to_ask
 
 register = template.Library()
 
@@ -24,6 +26,23 @@ def icon(key):
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>',
         static("img/icons.svg"),
         key,
+    )
+
+
+register.simple_tag(whom_to_ask)
+
+
+@register.simple_block_tag
+def code(content, id, label=""):
+    """A block of code with a button that copies it. `label` says to a screen reader what it is."""
+    return format_html(
+        '<div class="code-block"><pre class="code" tabindex="0"{label}><code id="{id}">{content}</code></pre>'
+        '<button type="button" class="btn small" data-copy="#{id}">{icon}{copy}</button></div>',
+        id=id,
+        label=format_html(' aria-label="{}"', label) if label else "",
+        content=content,
+        icon=icon("copy"),
+        copy=_("Copy"),
     )
 
 

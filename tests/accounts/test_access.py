@@ -1,8 +1,11 @@
 """The gates (R2, R3, R4): strangers 404, colleagues the checklist, members the page."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.models import User
 from accounts.roles import Role
 from tests.factories import MembershipFactory, UserFactory
 
@@ -78,6 +81,50 @@ def test_a_colleague_reads_what_is_missing_and_who_can_give_it(
     assert "No access to this page" in page
     assert f"You are not a member of {organisation.name}." in page
     assert administrator.email in page
+
+
+def test_a_basic_user_reads_who_can_do_it_right_now(browser_of, organisation):
+    asking = MembershipFactory(organisation=organisation).user
+    for first_name, role in (("Ada", Role.ADVANCED), ("Bram", Role.ADMINISTRATOR)):
+        user = UserFactory(
+            environment=organisation.environment, role=role, first_name=first_name, last_name="B"
+        )
+        MembershipFactory(organisation=organisation, user=user)
+
+    page = browser_of(asking).get(reverse("connections:new", args=[organisation.organisation_id]))
+
+    assert "You cannot create, change and end connections yet." in page.text
+    links = [f'<a href="mailto:{u.email}">{u}</a>' for u in User.objects.filter(last_name="B")]
+    assert f"{links[0]} or {links[1]} can do it for you." in page.text
+
+
+@pytest.mark.parametrize("values", [{"blocked": True}, {"invited": True}, {"role": Role.BASIC}])
+def test_nobody_is_named_who_cannot_do_it(browser_of, organisation, values):
+    asking = MembershipFactory(organisation=organisation).user
+    other = UserFactory(**{"environment": organisation.environment, "advanced": True, **values})
+    MembershipFactory(organisation=organisation, user=other)
+    UserFactory(environment=organisation.environment, advanced=True)  # no member
+
+    page = browser_of(asking).get(reverse("connections:new", args=[organisation.organisation_id]))
+
+    assert "can do it for you" not in page.text
+
+
+def test_the_checklist_takes_as_many_queries_whoever_is_named(browser_of, organisation):
+    browser = browser_of(MembershipFactory(organisation=organisation).user)
+    url = reverse("connections:new", args=[organisation.organisation_id])
+
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            browser.get(url)
+        return len(captured)
+
+    queries()
+    MembershipFactory(organisation=organisation, user__administrator=True)
+    one = queries()
+    MembershipFactory.create_batch(2, organisation=organisation, user__administrator=True)
+
+    assert queries() == one
 
 
 def test_what_is_there_already_needs_nobody(browser_of, organisation, administrator):

@@ -88,6 +88,23 @@ def test_a_very_long_list_of_organisations_is_cut(environment, colleague):
     assert drawn.has_more_organisations
 
 
+@pytest.mark.parametrize(("number", "shown"), [(1, "Shop 0"), (2, "Choose an organisation")])
+def test_an_only_organisation_is_named_and_not_offered_as_a_choice(
+    browser_of, environment, colleague, number, shown
+):
+    for place in range(number):
+        shop = OrganisationFactory(environment=environment, name=f"Shop {place}")
+        MembershipFactory(user=colleague, organisation=shop)
+
+    assert f"<small>{shown}</small>" in browser_of(colleague).get("/profile/").text
+
+
+def test_a_dead_end_names_whom_to_ask(client, settings):
+    settings.PORTAL_SUPPORT_EMAIL = "help@k.example"
+
+    assert "Are you stuck? Ask help@k.example." in client.get("/nowhere/").text
+
+
 def test_nobody_and_support_staff_have_no_frame(client, browser_of):
     assert client.get(reverse("account_login")).context.get("frame") is None
     assert browser_of(UserFactory(staff=True)).get("/profile/").context.get("frame") is None

@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts import services
 from accounts.events.models import Action, Event
 from accounts.mail.models import Mail
-from accounts.models import User
+from accounts.models import Organisation, User
 from accounts.roles import Role
-from tests.factories import PASSWORD, OrganisationFactory, UserFactory
+from tests.factories import PASSWORD, MembershipFactory, OrganisationFactory, UserFactory
 
 ADDRESS = "nieuw@example.org"
 ANSWER = {"first_name": "Noor", "last_name": "Bakker", "password": PASSWORD}
@@ -40,19 +40,51 @@ def link():
 def test_from_the_invitation_to_the_first_sign_in(office, client, organisation):
     office.post(
         reverse("accounts:invite"),
-        {"email": ADDRESS, "role": Role.ADVANCED, "organisations": [organisation.pk]},
+        {"email": ADDRESS, "role": Role.ADVANCED, "organisations": [organisation.organisation_id]},
     )
     assert Mail.objects.get(to=ADDRESS).subject == "Join Bakery Jansen on Koppel"
     assert "Bakery Jansen" in client.get(link()).content.decode()
 
-    client.post(link(), ANSWER)
-    client.post(reverse("account_login"), {"login": ADDRESS, "password": PASSWORD})
+    answer = client.post(link(), ANSWER)
 
     user = User.objects.get(email=ADDRESS)
+    assert answer["Location"] == reverse("home")
     assert client.get(reverse("accounts:profile")).context["user"] == user
     assert (str(user), user.role, user.status) == ("Noor Bakker", Role.ADVANCED, "active")
     assert [m.organisation for m in user.memberships.all()] == [organisation]
     assert Event.objects.filter(action=Action.USER_JOINED, actor=user).count() == 1
+
+
+def test_who_accepts_is_welcomed_once_and_told_what_there_is_to_see(client, invited, organisation):
+    client.post(link(), ANSWER)
+
+    said = [str(message) for message in client.get(reverse("home")).context["messages"]]
+    assert said == [f"Welcome, Noor! You see: {organisation.name}"]
+
+
+def test_mail_and_page_of_an_invitation_name_the_organisations(client, invited, organisation):
+    for text in (Mail.objects.get().body, client.get(link()).text):
+        assert f"You will see: {organisation.name}\n" in text.replace("</p>", "\n")
+
+
+def test_an_invitation_to_no_organisation_says_so(client, environment, administrator):
+    services.invite(
+        environment=environment, email=ADDRESS, role=Role.BASIC, organisations=[], by=administrator
+    )
+
+    sentence = "An administrator still has to make you a member of an organisation."
+    assert sentence in Mail.objects.get().body
+    assert sentence in client.get(link()).text
+
+
+def test_of_many_organisations_ten_are_named(environment, colleague):
+    for number in range(11):
+        place = OrganisationFactory(environment=environment, name=f"Shop {number:02}")
+        MembershipFactory(user=colleague, organisation=place)
+
+    words = Organisation.objects.reachable_by(colleague).in_words()
+    assert words.startswith("Shop 00, Shop 01, ")
+    assert words.endswith(", Shop 09, …")
 
 
 def expire(user, administrator, traveller):
@@ -154,7 +186,11 @@ def test_a_wrong_invitation_invites_nobody(office, data):
 
 
 def test_organisations_of_others_cannot_be_given(office):
-    data = {"email": ADDRESS, "role": Role.BASIC, "organisations": [OrganisationFactory().pk]}
+    data = {
+        "email": ADDRESS,
+        "role": Role.BASIC,
+        "organisations": [OrganisationFactory().organisation_id],
+    }
 
     assert office.post(reverse("accounts:invite"), data).status_code == 422
 
@@ -177,4 +213,11 @@ def test_more_fields_than_asked_give_nothing_more(client, invited):
 def test_accepting_signs_out_whoever_was_signed_in(office, invited):
     office.post(link(), ANSWER)
 
-    assert office.get(reverse("accounts:profile")).status_code == 302
+    assert office.get(reverse("accounts:profile")).context["user"] == invited
+
+
+def test_the_invite_page_says_what_each_role_sees(office):
+    page = office.get(reverse("accounts:invite")).text
+
+    assert "Basic user: sees organisations and their invoices." in page
+    assert "With none ticked, the person sees nothing yet." in page

@@ -24,7 +24,11 @@ def test_an_added_organisation_has_an_id_an_address_and_its_first_member(office,
     assert Event.objects.get().action == Action.ORGANISATION_ADDED
 
 
-def test_a_registration_number_in_use_is_refused_at_its_field(office):
+@pytest.mark.parametrize(
+    ("support", "whom"), [("", "the operator of this portal"), ("help@k.example", "help@k.example")]
+)
+def test_a_registration_number_in_use_is_refused_at_its_field(office, settings, support, whom):
+    settings.PORTAL_SUPPORT_EMAIL = support
     OrganisationFactory(registration_number="12345678")
 
     answer = office.post(ADD, NEW)
@@ -32,7 +36,8 @@ def test_a_registration_number_in_use_is_refused_at_its_field(office):
     assert answer.status_code == 422
     assert answer.context["form"].errors == {
         "registration_number": [
-            "This registration number is in use already. Ask a colleague to add you, or ask support."
+            "This registration number is in use already. "
+            f"Ask a colleague to add you, or ask {whom}."
         ]
     }
     assert 'value="Bakkerij Jansen B.V."' in answer.content.decode()

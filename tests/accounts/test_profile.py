@@ -80,6 +80,14 @@ def test_a_person_chooses_the_language(browser_of, colleague, language, stored):
     assert browser.get(PROFILE)["Content-Language"] == stored
 
 
+def test_another_language_speaks_for_itself(browser_of, colleague):
+    answer = browser_of(colleague).post(
+        reverse("set_language"), {"language": "nl", "next": PROFILE}, follow=True
+    )
+
+    assert list(answer.context["messages"]) == []
+
+
 def test_a_stranger_chooses_the_language_of_the_browser(client):
     client.post(reverse("set_language"), {"language": "nl"})
 

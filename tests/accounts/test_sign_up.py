@@ -1,17 +1,26 @@
 """Sign-up, sign-in and passwords: what allauth does for us, with our rules (R1, R55, R56)."""
 
 import re
+from datetime import timedelta
 
 import pytest
+import time_machine
 from allauth.account.models import EmailAddress
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.events.models import Action, Event
 from accounts.mail.models import Mail
 from accounts.models import Environment, User
 from accounts.roles import Role
-from tests.factories import PASSWORD, UserFactory
+from tests.factories import (
+    PASSWORD,
+    AppFactory,
+    MembershipFactory,
+    OrganisationFactory,
+    UserFactory,
+)
 
 SIGN_UP = {
     "environment": "Bakkerij Jansen",
@@ -39,6 +48,28 @@ def test_the_first_user_is_administrator_of_a_new_environment(client):
     assert client.get(reverse("accounts:users")).status_code == 200
     event = Event.objects.get(action=Action.ENVIRONMENT_CREATED)
     assert (event.environment, event.actor) == (user.environment, user)
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(1, 200), (601, 302)])
+def test_the_password_of_the_sign_up_counts_for_ten_minutes(client, seconds, status):
+    client.post(reverse("account_signup"), SIGN_UP)
+    client.post(reverse("account_email_verification_sent"), {"code": newest_code()})
+    user = User.objects.get(email="piet@example.org")
+    organisation = OrganisationFactory(environment=user.environment)
+    MembershipFactory(user=user, organisation=organisation)
+    create = reverse("connections:create", args=[organisation.organisation_id, AppFactory().pk])
+
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds)):
+        assert client.get(create).status_code == status
+
+
+def test_one_sentence_says_what_a_password_must_be(client):
+    first = client.get(reverse("account_signup"))
+    again = client.post(reverse("account_signup"), {**SIGN_UP, "password1": "short"})
+
+    for answer in (first, again):
+        assert "At least 12 characters. A sentence that you remember" in answer.text
+        assert "Your password can" not in answer.text
 
 
 def test_before_the_address_is_confirmed_nothing_opens(client):
@@ -189,6 +220,27 @@ def test_a_reset_password_ends_every_session(two_browsers, client):
 
     assert (is_signed_in(here), is_signed_in(elsewhere)) == (False, False)
     assert Event.objects.get(action=Action.LOGIN_CHANGED).actor == user
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("/organisations/KPNL10001/connections/new/1/", "keys are at stake"),
+        ("/accounts/2fa/totp/activate/", "the safety of your account"),
+    ],
+)
+def test_who_is_asked_for_the_password_again_reads_why_and_may_turn_back(
+    two_browsers, target, said
+):
+    _user, here, _elsewhere = two_browsers
+
+    page = here.get(reverse("account_reauthenticate"), {"next": target}).text
+    again = here.post(reverse("account_reauthenticate"), {"next": target, "password": "no"}).text
+
+    for text in (page, again):
+        assert "Is it still you?" in text
+        assert said in text
+        assert f'href="{reverse("home")}"' in text
 
 
 def test_who_is_blocked_cannot_sign_in(client):

@@ -55,6 +55,13 @@ def test_a_change_of_role_ends_the_sessions_of_that_user_at_once(office, browser
     assert is_signed_in(office)
 
 
+def test_who_changes_a_role_reads_that_the_person_is_signed_out(office, colleague):
+    page = office.post(url("user-role", colleague), {"role": Role.ADVANCED}, follow=True).text
+
+    assert "The role is changed and Piet Jansen is signed out everywhere." in page
+    assert "connections that this person owns are suspended" in page
+
+
 def test_a_change_of_role_is_mailed_and_noted(office, administrator, colleague):
     office.post(url("user-role", colleague), {"role": Role.ADVANCED})
 
@@ -156,7 +163,10 @@ def test_ticked_organisations_are_exactly_the_memberships(office, colleague, env
     for organisation in (old, kept):
         MembershipFactory(user=colleague, organisation=organisation)
 
-    office.post(url("user-organisations", colleague), {"organisations": [kept.pk, new.pk]})
+    office.post(
+        url("user-organisations", colleague),
+        {"organisations": [kept.organisation_id, new.organisation_id]},
+    )
 
     assert {m.organisation for m in colleague.memberships.all()} == {kept, new}
     details = Event.objects.get(action=Action.USER_ORGANISATIONS_CHANGED).details
@@ -165,7 +175,8 @@ def test_ticked_organisations_are_exactly_the_memberships(office, colleague, env
 
 def test_organisations_of_others_cannot_be_ticked(office, colleague):
     answer = office.post(
-        url("user-organisations", colleague), {"organisations": [OrganisationFactory().pk]}
+        url("user-organisations", colleague),
+        {"organisations": [OrganisationFactory().organisation_id]},
     )
 
     assert answer.status_code == 422

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
+from lxml import html
 
 from accounts.models import Organisation
 from connections.errors import ERRORS
@@ -17,6 +18,8 @@ from connections.functions import FUNCTIONS
 from connections.models import App
 from portal.demo import story
 from tests.connections.test_pages import SECRET, form
+from tests.factories import OrganisationFactory, connect
+from tests.software import Software
 
 TEXT = Path(settings.BASE_DIR, "docs", "api.md").read_text()
 APP_KEY = re.compile(r"kpa_[0-9A-Za-z]{22}")
@@ -82,6 +85,30 @@ def test_the_reference_names_every_function_and_every_error(client, db):
         assert function.scope in page
     for code in ERRORS:
         assert f'id="{code}"' in page
+
+
+@pytest.mark.django_db
+def test_the_minimal_invoice_of_the_reference_is_accepted_as_one_to_oneself(client):
+    page = html.fromstring(client.get("/api/docs/").text)
+    xml = page.get_element_by_id("minimal-invoice").text_content()
+    organisation = OrganisationFactory()
+    organisation.addresses.create(value="0106:12345678")
+    _connection, pair = connect(organisation=organisation)
+
+    answer = Software(pair, organisation).send(xml)
+
+    assert answer.status_code == 201
+    assert answer.json()["receiver"]["id"] == organisation.organisation_id
+
+
+def test_every_block_of_code_has_a_button_that_copies_it(client, db):
+    page = html.fromstring(client.get("/api/docs/").text)
+    blocks = [block.get("id") for block in page.xpath("//pre/code")]
+
+    assert [button.get("data-copy") for button in page.xpath("//button[@data-copy]")] == [
+        f"#{block}" for block in blocks
+    ]
+    assert len(set(blocks)) == len(blocks) > 8
 
 
 def test_openapi_describes_every_call_with_its_refusals(client, db):

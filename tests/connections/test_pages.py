@@ -233,6 +233,50 @@ def test_a_get_changes_nothing(visitor, member):
     assert Software(pair, connection.organisation).me().status_code == 200
 
 
+def test_a_refused_call_is_told_with_the_way_to_mend_it(visitor, member, organisation):
+    app = AppFactory(environment=organisation.environment, functions=["GetAccountParties"])
+    connection, pair = connect(member.user, app=app)
+    software = Software(pair, organisation)
+    software.me()
+    software.get("/inbox")
+    edit = reverse("connections:edit-app", kwargs={"pk": app.pk})
+
+    told = [visitor.get(url).content.decode() for url in ("/", connection.get_absolute_url())]
+    services.change_own_app(app=app, name=app.name, functions=["GetInboxDocuments"], by=member.user)
+    mended = visitor.get(connection.get_absolute_url())
+
+    assert "1 call of" in told[0]
+    assert edit in told[1]
+    assert mended.context["trouble"] is None
+
+
+def test_software_with_old_keys_is_told_until_the_new_ones_work(visitor, member, organisation):
+    connection, old = connect(member.user)
+    new = services.create_new_keys(connection=connection, by=member.user, op_id=uuid.uuid4())
+    told = []
+    for pair in (old, new):
+        Software(pair, organisation).me()
+        told.append(visitor.get(connection.get_absolute_url()).context["still_calling"]["calls"])
+
+    assert told == [1, 0]
+
+
+def test_an_administrator_takes_a_suspended_connection_over(organisation, member):
+    connection, _pair = connect(member.user)
+    place = MembershipFactory(
+        organisation=organisation, user__administrator=True, user__with_login=True
+    )
+    member.delete()
+    administrator = Client()
+    log_in(administrator, place.user)
+
+    second = administrator.post(address("create", organisation, app=connection.app_id), form())
+    shown = administrator.post(connection.url("take-over"), {"op_id": uuid.uuid4()})
+
+    assert connection.get_absolute_url() in second.content.decode()
+    assert SECRET.search(shown.content.decode())
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [

@@ -176,6 +176,40 @@ def test_keys_of_an_owner_who_is_gone_are_not_renewed(connected):
         services.create_new_keys(connection=connection, by=colleague, op_id=uuid.uuid4())
 
 
+def test_a_suspended_connection_is_taken_over_with_new_keys(connected):
+    connection, old = connected
+    connection.owner.memberships.all().delete()
+    by = MembershipFactory(organisation=connection.organisation, user__administrator=True).user
+
+    new = services.take_over(connection=connection, by=by, op_id=uuid.uuid4())
+
+    assert [works(pair, connection) for pair in (old, new)] == [False, True]
+    assert Connection.objects.get().owner == by
+    assert Action.CONNECTION_TAKEN_OVER in actions()
+
+
+def test_taking_over_gives_nothing_that_the_new_owner_lacks(member):
+    connection, _pair = connect(member.user, access=Access.CHOSEN, functions=ASKED)
+    member.delete()
+    place = MembershipFactory(
+        organisation=connection.organisation, user__administrator=True, accesses=["SendDocument"]
+    )
+
+    services.take_over(connection=connection, by=place.user, op_id=uuid.uuid4())
+
+    assert Connection.objects.for_list().get().rights.effective() == {"SendDocument"}
+
+
+def test_a_connection_whose_owner_is_in_place_is_not_taken_over(connected):
+    connection, pair = connected
+    by = MembershipFactory(organisation=connection.organisation, user__administrator=True).user
+
+    with pytest.raises(services.OwnerStands):
+        services.take_over(connection=connection, by=by, op_id=uuid.uuid4())
+
+    assert works(pair, connection)
+
+
 def test_owner_and_administrators_hear_of_every_change_once(connected):
     connection, _pair = connected
     administrator = UserFactory(administrator=True, environment=connection.organisation.environment)

@@ -98,7 +98,7 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
     with step("Treat the Secret like a password and do not share it publicly."):
         expect(main).to_contain_text("Treat the Secret like a password")
         page.get_by_role("link", name="I have stored the Secret").click()
-        expect(main).to_contain_text("Working: last call")
+        expect(main).to_contain_text("Working: last accepted call")
         assert yuki.app_key in page.content()
         assert yuki.secret not in page.content()
 

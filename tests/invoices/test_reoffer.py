@@ -1,0 +1,162 @@
+"""Re-offer to API: what was not retrieved, or got lost, is put before the software again (R50)."""
+
+import pytest
+
+from accounts.events.models import Action, Event
+from accounts.models import ElectronicAddress
+from connections import services as connections
+from connections.invoices import services
+from connections.invoices.models import Delivery, Invoice, Offer
+from connections.models import Access
+from tests.factories import OrganisationFactory, connect
+from tests.invoices.documents import invoice
+from tests.software import Software
+
+pytestmark = pytest.mark.django_db
+SUPPLIER, CUSTOMER = "0088:7300010000001", "0192:987654325"
+
+
+def organisation_at(address, **values):
+    organisation = OrganisationFactory(**values)
+    ElectronicAddress.objects.create(organisation=organisation, value=address)
+    return organisation
+
+
+@pytest.fixture
+def seller():
+    return connect(organisation=organisation_at(SUPPLIER, registration_number="71234561"))[0]
+
+
+@pytest.fixture
+def buying():
+    return connect(organisation=organisation_at(CUSTOMER))
+
+
+@pytest.fixture
+def buyer(buying):
+    return buying[0]
+
+
+def send(seller, number="A", **values):
+    return services.send(xml=invoice(number=number, **values), through=seller)[0]
+
+
+def reoffer(connection, invoices=None):
+    return services.reoffer(
+        invoices=Invoice.objects.all() if invoices is None else invoices,
+        organisation=connection.organisation,
+        by=connection.owner,
+    )
+
+
+def delivery(invoice):
+    return Invoice.objects.with_delivery().get(pk=invoice.pk).delivery
+
+
+def ready(software):
+    return [item["number"] for item in software.get("/inbox", delivery="ready").json()["items"]]
+
+
+def test_the_next_connection_gets_what_the_revoked_one_left(seller, buyer):
+    sent = send(seller)
+    connections.revoke(connection=buyer, by=buyer.owner)
+    again = Software(connect(buyer.owner, app=buyer.app)[1], buyer.organisation)
+    before = ready(again)
+
+    reoffer(buyer)
+
+    assert (before, ready(again)) == ([], ["A"])
+    assert again.confirm(sent.uuid).status_code == 200
+    assert (ready(again), delivery(sent)) == ([], Delivery.RETRIEVED)
+
+
+def test_what_was_retrieved_is_ready_again(seller, buyer):
+    sent = send(seller)
+    services.confirm(invoice=sent, through=buyer)
+
+    reoffer(buyer)
+
+    assert delivery(sent) == Delivery.READY
+    assert Offer.objects.get().offered_by == buyer.owner
+
+
+def test_the_states_of_delivery(seller, buyer):
+    ready_one, retrieved, failed = (
+        send(seller, "A"),
+        send(seller, "B"),
+        send(seller, "C", customer="0192:1"),
+    )
+    services.confirm(invoice=retrieved, through=buyer)
+    states = [delivery(it) for it in (ready_one, retrieved, failed)]
+    connections.revoke(connection=buyer, by=buyer.owner)
+
+    assert states == [Delivery.READY, Delivery.RETRIEVED, Delivery.NOT_OFFERED]
+    assert [delivery(it) for it in (ready_one, retrieved)] == [
+        Delivery.NOT_OFFERED,
+        Delivery.RETRIEVED,
+    ]
+    for state in Delivery:
+        found = Invoice.objects.received_by(buyer.organisation).in_delivery(state)
+        assert [delivery(it) for it in found] == [state] * len(found)
+
+
+def test_every_live_connection_that_may_fetch_is_offered_it(seller, buyer):
+    send(seller)
+    connections.revoke(connection=buyer, by=buyer.owner)
+    may = [connect(buyer.owner, name=name)[0] for name in ("One", "Two")]
+    connect(buyer.owner, access=Access.CHOSEN, functions=["GetInboxDocuments"])
+
+    done = reoffer(buyer)
+
+    assert (done.invoices, done.connections) == (1, may)
+    assert list(
+        Offer.objects.ready().to_live_connections().values_list("connection", flat=True)
+    ) == [connection.pk for connection in may]
+
+
+def test_sent_ones_and_those_of_others_are_left_alone(seller, buyer):
+    send(seller)
+    send(seller, "B", customer="0192:1")
+
+    with pytest.raises(services.NothingChosen):
+        reoffer(seller)
+
+    assert Offer.objects.count() == 1
+
+
+def test_without_software_it_is_refused_with_a_sentence(seller, buyer):
+    send(seller)
+    connections.revoke(connection=buyer, by=buyer.owner)
+
+    with pytest.raises(services.NothingConnected, match="Connect software first"):
+        reoffer(buyer)
+
+    assert not Event.objects.filter(action=Action.INVOICES_REOFFERED).exists()
+
+
+def test_twice_is_as_good_as_once(seller, buyer):
+    send(seller)
+
+    reoffer(buyer), reoffer(buyer)
+
+    assert Offer.objects.count() == 1
+
+
+def test_one_event_says_how_many_and_to_which(seller, buyer):
+    send(seller), send(seller, "B")
+
+    reoffer(buyer)
+
+    event = Event.objects.get(action=Action.INVOICES_REOFFERED)
+    assert (event.organisation, event.actor) == (buyer.organisation, buyer.owner)
+    assert event.details == {"invoices": 2, "connections": ["Bookkeeping"]}
+
+
+def test_at_most_500_at_a_time_the_oldest_first(seller, buyer, monkeypatch):
+    monkeypatch.setattr(services, "MOST_AT_ONCE", 2)
+    for number in "ABC":
+        services.confirm(invoice=send(seller, number), through=buyer)
+
+    reoffer(buyer)
+
+    assert sorted(str(offer.invoice) for offer in Offer.objects.ready()) == ["A", "B"]
