@@ -79,7 +79,7 @@ def test_a_colleague_reads_what_is_missing_and_who_can_give_it(
     page = answer.content.decode()
     assert answer.status_code == 403
     assert "No access to this page" in page
-    assert f"You are not a member of {organisation.name}." in page
+    assert f"You are not a member of {organisation.name}" in page
     assert administrator.email in page
 
 

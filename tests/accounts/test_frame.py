@@ -22,9 +22,12 @@ def request_of(user, url="/profile/"):
 @pytest.mark.parametrize(
     ("role", "labels"),
     [
-        (Role.BASIC, ["Overview", "Connections", "Environment"]),
-        (Role.ADVANCED, ["Overview", "Connections", "Environment"]),
-        (Role.ADMINISTRATOR, ["Overview", "Connections", "Users", "Environment", "Activity"]),
+        (Role.BASIC, ["Overview", "Connections", "Invoices", "Environment"]),
+        (Role.ADVANCED, ["Overview", "Connections", "Invoices", "Environment"]),
+        (
+            Role.ADMINISTRATOR,
+            ["Overview", "Connections", "Invoices", "Users", "Environment", "Activity"],
+        ),
     ],
 )
 def test_the_menu_shows_what_the_role_opens(role, labels):

@@ -69,7 +69,7 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         office.get_by_role("link", name=str(colleague)).click()
         office.get_by_label("Advanced user").check()
         office.get_by_role("button", name="Change role").click()
-        expect(office.get_by_role("status")).to_contain_text("The role is changed.")
+        expect(office.get_by_role("status")).to_contain_text("The role is changed and")
 
     with step(
         "After changing the role of the user this needs to login again to see the added functionality."
