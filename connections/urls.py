@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from connections.views import apps, connection, create, docs, overview
+from connections.views import apps, connection, create, docs, overview, testing
 
 app_name = "connections"
 
@@ -9,7 +9,7 @@ of_connection = [
     path("keys/", connection.new_keys, name="new-keys"),
     path("take-over/", connection.take_over, name="take-over"),
     path("accesses/", connection.accesses, name="accesses"),
-    path("test/", connection.test, name="test"),
+    path("test/", testing.test, name="test"),
     path("revoke/", connection.revoke, name="revoke"),
     path("delete/", connection.delete, name="delete"),
 ]

@@ -2,18 +2,16 @@
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import Max, Q, Sum
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access import Line, organisation_page, recent_login_required
+from accounts.access import organisation_page, recent_login_required
 from accounts.events.models import Event
 from accounts.roles import Permission
 from connections import services
@@ -30,7 +28,7 @@ STILL_CALLING_DAYS = 7
 @organisation_page(Permission.MANAGE_KEYS)
 @require_safe
 def detail(request, organisation, number):
-    connection = _connection(organisation, number)
+    connection = connection_of(organisation, number)
     if request.htmx.target == "state":  # the page waits for the first call (R21)
         waits = connection.status == connection.Status.NEVER_USED
         return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
@@ -66,7 +64,7 @@ def detail(request, organisation, number):
 @sensitive_variables("pair")
 def new_keys(request, organisation, number):
     """Create new keys: the answer to the POST shows them once, and the old ones are dead (R16)."""
-    connection = _connection(organisation, number)
+    connection = connection_of(organisation, number)
     return _another_set(request, connection, services.create_new_keys, "connections/new_keys.html")
 
 
@@ -75,7 +73,7 @@ def new_keys(request, organisation, number):
 @require_http_methods(["GET", "HEAD", "POST"])
 def take_over(request, organisation, number):
     """Take over a connection whose owner may not own it any more, with new keys (R7)."""
-    connection = _connection(organisation, number)
+    connection = connection_of(organisation, number)
     return _another_set(request, connection, services.take_over, "connections/take_over.html")
 
 
@@ -100,7 +98,7 @@ def _another_set(request, connection, service, page):
 @require_http_methods(["GET", "HEAD", "POST"])
 def accesses(request, organisation, number):
     """Edit details of the connection: what its key is given (R26)."""
-    connection = _connection(organisation, number)
+    connection = connection_of(organisation, number)
     form = AccessForm(
         request.POST or None,
         app=connection.app,
@@ -125,28 +123,10 @@ def accesses(request, organisation, number):
 
 
 @organisation_page(Permission.MANAGE_KEYS)
-@require_safe
-def test(request, organisation, number):
-    """Test connection, from the portal's side (R24)."""
-    connection = _connection(organisation, number)
-    lines = _conditions(connection)
-    calls = CallCount.objects.of(connection).select_related("key_set").order_by("-last_at")
-    context = {
-        "connection": connection,
-        "lines": lines,
-        "ok": all(line.ok for line in lines),
-        "last_good": calls.filter(code="").first(),
-        "last_bad": calls.refused().first(),
-        "base_url": settings.PORTAL_BASE_URL,
-    }
-    return render(request, "connections/test.html", context)
-
-
-@organisation_page(Permission.MANAGE_KEYS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke(request, organisation, number):
     """Revoke connection: what stops, what stays, and the reminder (R18)."""
-    connection = _connection(organisation, number)
+    connection = connection_of(organisation, number)
     if request.method == "POST":
         try:
             services.revoke(connection=connection, by=request.user)
@@ -168,7 +148,7 @@ def revoke(request, organisation, number):
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request, organisation, number):
     """Delete connection: only a revoked one (R19)."""
-    connection = _connection(organisation, number)
+    connection = connection_of(organisation, number)
     if request.method == "POST":
         try:
             services.delete(connection=connection, by=request.user)
@@ -182,7 +162,8 @@ def delete(request, organisation, number):
     return render(request, "connections/delete.html", {"connection": connection})
 
 
-def _connection(organisation, number):
+def connection_of(organisation, number):
+    """The connection with this number in `organisation`; a deleted one is 404."""
     connection = (
         Connection.objects.listed()
         .for_list()
@@ -235,71 +216,3 @@ def _is_trouble(refusal):
     """Whether a refusal of today, with keys in use, is still unmended."""
     mended = refusal.mark and refusal.mark.allowed
     return refusal.day == timezone.localdate() and not refusal.key_set.retired_at and not mended
-
-
-def _conditions(connection):
-    """The lines of "Test connection": what must hold, and what to do where it does not (R24)."""
-    owner = {"owner": connection.owner.get_full_name()}
-    opened = len(connection.rights.effective())
-    calls = CallCount.objects.of(connection)
-    good = calls.filter(code="").exists()
-    refused = (
-        calls.refused()
-        .with_live_keys()
-        .of_today()
-        .aggregate(calls=Sum("calls", default=0))["calls"]
-    )
-    lines = [
-        _line(
-            connection.key_sets.live().exists(),
-            _("The keys are active."),
-            _("The keys are revoked."),
-            _("Create a new connection: a revoked one never comes back."),
-        ),
-        _line(
-            connection.owner_stands,
-            _("The owner, %(owner)s, is a member with the right role.") % owner,
-            _("The owner, %(owner)s, is no longer a member with the right role.") % owner,
-            _(
-                "An administrator gives the role and the membership back, or takes the connection over."
-            ),
-        ),
-        connection.owner_stands
-        and _line(
-            opened > 0,
-            ngettext(
-                "The keys open %(count)s API function.",
-                "The keys open %(count)s API functions.",
-                opened,
-            )
-            % {"count": opened},
-            _("The keys open no API function."),
-            _("Edit the accesses of the connection, or the permissions of its app."),
-        ),
-        _line(
-            connection.organisation.environment.blocked_at is None,
-            _("The environment is not blocked."),
-            _("The environment is blocked."),
-            _("Contact support."),
-        ),
-        _line(
-            good,
-            _("The software has called with success."),
-            _("The software has not called with success yet."),
-            _("Enter both keys in the software, then use its own button to test the connection."),
-        ),
-        _line(
-            not refused,
-            _("No call was refused today."),
-            ngettext(
-                "%(count)s call was refused today.", "%(count)s calls were refused today.", refused
-            )
-            % {"count": refused},
-            _("The page of the connection says why, and what to do."),
-        ),
-    ]
-    return [line for line in lines if line]
-
-
-def _line(ok, holds, fails, how):
-    return Line(True, holds) if ok else Line(False, fails, how)

@@ -1,0 +1,99 @@
+"""Test connection, from the portal's side (R24)."""
+
+from django.conf import settings
+from django.db.models import Sum
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_safe
+
+from accounts.access import Line, organisation_page
+from accounts.roles import Permission
+from connections.models import CallCount
+from connections.views.connection import connection_of
+
+
+@organisation_page(Permission.MANAGE_KEYS)
+@require_safe
+def test(request, organisation, number):
+    """Test connection, from the portal's side (R24)."""
+    connection = connection_of(organisation, number)
+    lines = _conditions(connection)
+    calls = CallCount.objects.of(connection).select_related("key_set").order_by("-last_at")
+    context = {
+        "connection": connection,
+        "lines": lines,
+        "ok": all(line.ok for line in lines),
+        "last_good": calls.filter(code="").first(),
+        "last_bad": calls.refused().first(),
+        "base_url": settings.PORTAL_BASE_URL,
+    }
+    return render(request, "connections/test.html", context)
+
+
+def _conditions(connection):
+    """The lines of "Test connection": what must hold, and what to do where it does not (R24)."""
+    owner = {"owner": connection.owner.get_full_name()}
+    opened = len(connection.rights.effective())
+    calls = CallCount.objects.of(connection)
+    good = calls.filter(code="").exists()
+    refused = (
+        calls.refused()
+        .with_live_keys()
+        .of_today()
+        .aggregate(calls=Sum("calls", default=0))["calls"]
+    )
+    lines = [
+        _line(
+            connection.key_sets.live().exists(),
+            _("The keys are active."),
+            _("The keys are revoked."),
+            _("Create a new connection: a revoked one never comes back."),
+        ),
+        _line(
+            connection.owner_stands,
+            _("The owner, %(owner)s, is a member with the right role.") % owner,
+            _("The owner, %(owner)s, is no longer a member with the right role.") % owner,
+            _(
+                "An administrator gives the role and the membership back, or takes the connection over."
+            ),
+        ),
+        connection.owner_stands
+        and _line(
+            opened > 0,
+            ngettext(
+                "The keys open %(count)s API function.",
+                "The keys open %(count)s API functions.",
+                opened,
+            )
+            % {"count": opened},
+            _("The keys open no API function."),
+            _("Edit the accesses of the connection, or the permissions of its app."),
+        ),
+        _line(
+            connection.organisation.environment.blocked_at is None,
+            _("The environment is not blocked."),
+            _("The environment is blocked."),
+            _("Contact support."),
+        ),
+        _line(
+            good,
+            _("The software has called with success."),
+            _("The software has not called with success yet."),
+            _("Enter both keys in the software, then use its own button to test the connection."),
+        ),
+        _line(
+            not refused,
+            _("No call was refused today."),
+            ngettext(
+                "%(count)s call was refused today.", "%(count)s calls were refused today.", refused
+            )
+            % {"count": refused},
+            _("The page of the connection says why, and what to do."),
+        ),
+    ]
+    return [line for line in lines if line]
+
+
+def _line(ok, holds, fails, how):
+    return Line(True, holds) if ok else Line(False, fails, how)
