@@ -5,22 +5,15 @@ import pytest
 from tests.test_architecture import House, logged_in, names, our_house
 
 HOSTILE = [
-    "\0",
     "a\0b",
     "'; DROP TABLE x; --",
-    "{{ 7 }}{% debug %}",
-    "<script>alert(1)</script>",
-    "../../etc/passwd",
-    "%",
+    "{{ 7 }}<script>alert(1)</script>",
     "9" * 40,
     "-1",
-    "١٢",
-    "\u202e\ufeff\U0001f4a3",
+    "١٢\u202e\ufeff\U0001f4a3",
     "x" * 20_000,
     "2026-02-31",
-    "0001-01-01",
     "9999-12-31T23:59:59Z",
-    "WyIyMDI2Il0",
 ]
 FIELDS = [
     "q", "status", "after", "kind", "app", "action", "person", "organisation", "from", "to", "delivery",
