@@ -181,7 +181,7 @@ def _store(document, xml, digest, through):
         sender_name=document.supplier.name or sender.name,
         sender_address=next(iter(document.supplier.addresses), ""),
         receiver=receiver,
-        receiver_name=document.customer.name,
+        receiver_name=document.customer.name or (receiver.name if receiver else ""),
         receiver_address=next(iter(document.customer.addresses), ""),
         sent_through=through,
         sha256=digest,
