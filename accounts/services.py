@@ -11,7 +11,6 @@ from django.core import signing
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.events.models import Action
 from accounts.events.services import record
@@ -23,58 +22,19 @@ from accounts.models import (
     Organisation,
     User,
 )
+from accounts.refusals import (
+    AddressInUse,
+    InvitationDead,
+    LastAdministrator,
+    RegistrationNumberInUse,
+    RemovedMeanwhile,
+)
+from accounts.refusals import Refused as Refused
 from accounts.registration import REGISTRATION
 from accounts.roles import Role
-from portal.support import whom_to_ask
 
 INVITATION_SECONDS = 14 * 24 * 3600
 _INVITATION_SALT = "accounts.invitation"
-
-
-class Refused(Exception):
-    """A service says no; the text says why, and what to do, to the person who asked."""
-
-
-class LastAdministrator(Refused):
-    def __init__(self):
-        super().__init__(
-            _(
-                "This is the last administrator. Make somebody else administrator first, then try again."
-            )
-        )
-
-
-class AddressInUse(Refused):
-    def __init__(self, email):
-        super().__init__(
-            _("%(email)s has a login already and cannot be invited.") % {"email": email}
-        )
-
-
-class RegistrationNumberInUse(Refused):
-    def __init__(self):
-        super().__init__(
-            _(
-                "This registration number is in use already. "
-                "Ask a colleague to add you, or ask %(support)s."
-            )
-            % {"support": whom_to_ask()}
-        )
-
-
-class RemovedMeanwhile(Refused):
-    def __init__(self):
-        super().__init__(_("This user has been removed in the meantime."))
-
-
-class InvitationDead(Refused):
-    def __init__(self):
-        super().__init__(
-            _(
-                "This invitation has expired, was replaced by a newer one, or has been used. "
-                "Ask for a new one."
-            )
-        )
 
 
 @transaction.atomic

@@ -1,0 +1,51 @@
+"""How a service says no: each named after the situation, each with a sentence for the person."""
+
+from django.utils.translation import gettext as _
+
+from portal.support import whom_to_ask
+
+
+class Refused(Exception):
+    """A service says no; the text says why, and what to do, to the person who asked."""
+
+
+class LastAdministrator(Refused):
+    def __init__(self):
+        super().__init__(
+            _(
+                "This is the last administrator. Make somebody else administrator first, then try again."
+            )
+        )
+
+
+class AddressInUse(Refused):
+    def __init__(self, email):
+        super().__init__(
+            _("%(email)s has a login already and cannot be invited.") % {"email": email}
+        )
+
+
+class RegistrationNumberInUse(Refused):
+    def __init__(self):
+        super().__init__(
+            _(
+                "This registration number is in use already. "
+                "Ask a colleague to add you, or ask %(support)s."
+            )
+            % {"support": whom_to_ask()}
+        )
+
+
+class RemovedMeanwhile(Refused):
+    def __init__(self):
+        super().__init__(_("This user has been removed in the meantime."))
+
+
+class InvitationDead(Refused):
+    def __init__(self):
+        super().__init__(
+            _(
+                "This invitation has expired, was replaced by a newer one, or has been used. "
+                "Ask for a new one."
+            )
+        )

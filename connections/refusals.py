@@ -1,0 +1,67 @@
+"""How a service says no: each named after the situation, each with a sentence for the person."""
+
+from django.utils.translation import gettext as _
+
+from accounts.refusals import Refused
+
+
+class AlreadyCreated(Refused):
+    """These keys were made by an earlier click on the same form; `key_set` is what it made, or None."""
+
+    def __init__(self, key_set=None):
+        self.key_set = key_set
+        super().__init__(
+            _("These keys have been created already. Their Secret cannot be shown again.")
+        )
+
+
+class AlreadyConnected(Refused):
+    """The organisation has a live connection with this package and administration (R22)."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        super().__init__(
+            _(
+                "%(organisation)s is connected to %(app)s already. "
+                "Create new keys for that connection instead."
+            )
+            % {"organisation": connection.organisation.name, "app": connection.app.name}
+        )
+
+
+class NameTaken(Refused):
+    def __init__(self, name):
+        super().__init__(_("You have an Own App called %(name)s already.") % {"name": name})
+
+
+class Ended(Refused):
+    def __init__(self):
+        super().__init__(
+            _("This connection is revoked and never comes back. Create a new connection.")
+        )
+
+
+class OwnerGone(Refused):
+    def __init__(self, owner):
+        super().__init__(
+            _(
+                "The owner of this connection, %(owner)s, may not manage connections here any more. "
+                "An administrator can take it over; it gets new keys then."
+            )
+            % {"owner": owner.get_full_name()}
+        )
+
+
+class OwnerStands(Refused):
+    """The owner may own the connection, so there is nothing to take over."""
+
+    def __init__(self, owner):
+        super().__init__(
+            _("The owner of this connection, %(owner)s, is in place. It works without you.")
+            % {"owner": owner.get_full_name()}
+        )
+
+
+class NotRevoked(Refused):
+    def __init__(self):
+        super().__init__(_("Only a revoked connection can be deleted. Revoke it first."))
