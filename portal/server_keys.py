@@ -44,6 +44,23 @@ def secret_key(data: Path) -> str:
     return key
 
 
+def mfa_key(data: Path) -> str:
+    """The key under which the secrets of authenticator apps are encrypted: 32 bytes in URL-safe base64.
+
+    The first call makes it, as `secret_key` does. Raises ServerKeysError.
+    """
+    path = data / "secrets" / "mfa_key"
+    key = _read_or_make(
+        path, lambda: base64.urlsafe_b64encode(secrets.token_bytes(SHORTEST)).decode()
+    )
+    try:
+        if len(base64.urlsafe_b64decode(key)) == SHORTEST:
+            return key
+    except ValueError:
+        pass
+    raise _damaged(path, f"does not hold {SHORTEST} bytes in URL-safe base64")
+
+
 def peppers(data: Path) -> Peppers:
     """The peppers of the installation that keeps its data in the folder `data`.
 

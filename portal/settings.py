@@ -52,6 +52,7 @@ if PORTAL_HTTPS and _base.scheme != "https":
 PORTAL_DATA.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = server_keys.secret_key(PORTAL_DATA)
 PEPPERS = server_keys.peppers(PORTAL_DATA)
+MFA_KEY = server_keys.mfa_key(PORTAL_DATA)
 ALLOWED_HOSTS = [
     _base.hostname,
     "localhost",
@@ -181,6 +182,7 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = RECENT_LOGIN_SECONDS
 ACCOUNT_SESSION_REMEMBER = False
 ALLAUTH_TRUSTED_PROXY_COUNT = _read(env.int, "PORTAL_PROXIES", 0)
+MFA_ADAPTER = "accounts.mfa.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
