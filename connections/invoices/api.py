@@ -84,7 +84,8 @@ class Listing(Schema):
 
 class InboxListing(Listing):
     delivery: Literal["ready", "retrieved"] | None = Field(
-        None, description="Only what waits for these keys, or what they confirmed"
+        None,
+        description="`ready`: waits for these keys. `retrieved`: confirmed with them. Without it: all",
     )
 
 

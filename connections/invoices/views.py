@@ -95,6 +95,9 @@ def reoffer(request, organisation):
                 organisation=organisation,
                 by=request.user,
             )
+        except services.NothingChosen as nothing:
+            messages.warning(request, str(nothing))
+            return redirect(_back(request, organisation, chosen))
         except services.Refused as refused:
             refusal = refused
         else:

@@ -33,7 +33,7 @@ def detail(request, organisation, number):
         waits = connection.status == connection.Status.NEVER_USED
         return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
     calls = CallCount.objects.of(connection)
-    days, refusals = _days(calls), _refusals(calls, connection)
+    days, refusals = _days(calls), refusals_of(connection, calls)
     context = {
         "connection": connection,
         "last_call": calls.filter(code="").order_by("-last_at").first(),
@@ -50,7 +50,7 @@ def detail(request, organisation, number):
         "may_take_over": request.user.may(Permission.TAKE_OVER),
         "take_over": connection.url("take-over"),
         "refusals": refusals,
-        "trouble": next(filter(_is_trouble, refusals), None),
+        "trouble": next(filter(is_trouble, refusals), None),
         "events": Event.objects.about("connection", connection.uuid)
         .select_related("actor")
         .newest_first()[:20],
@@ -192,10 +192,10 @@ def _days(calls):
     return [{**counted.get(day, nothing), "date": day} for day in days]
 
 
-def _refusals(calls, connection):
+def refusals_of(connection, calls):
     """Why calls were refused lately, each reason once, with how often and when last.
 
-    Where an access was missing, `mark` says how that is now.
+    `mark` says how a missing access is now; `mended`, that a later call of that function was let in.
     """
     newest_first = (
         calls.refused().of_last_days(CHART_DAYS).select_related("key_set").order_by("-last_at")
@@ -206,13 +206,15 @@ def _refusals(calls, connection):
         if reason is not count:
             reason.calls += count.calls
     refusals = list(reasons.values())[:10]
+    accepted = dict(calls.filter(code="").values_list("function").annotate(Max("last_at")))
     for refusal in refusals:
         missing = refusal.code == SCOPE_MISSING.code and refusal.function in FUNCTIONS
         refusal.mark = connection.rights.mark(refusal.function) if missing else None
+        refusal.mended = refusal.last_at < accepted.get(refusal.function, refusal.last_at)
     return refusals
 
 
-def _is_trouble(refusal):
-    """Whether a refusal of today, with keys in use, is still unmended."""
-    mended = refusal.mark and refusal.mark.allowed
+def is_trouble(refusal):
+    """Whether a refusal of today, with keys in use, still waits to be mended."""
+    mended = refusal.mended or (refusal.mark and refusal.mark.allowed)
     return refusal.day == timezone.localdate() and not refusal.key_set.retired_at and not mended

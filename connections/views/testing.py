@@ -1,7 +1,6 @@
 """Test connection, from the portal's side (R24)."""
 
 from django.conf import settings
-from django.db.models import Sum
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -10,7 +9,7 @@ from django.views.decorators.http import require_safe
 from accounts.access import Line, organisation_page
 from accounts.roles import Permission
 from connections.models import CallCount
-from connections.views.connection import connection_of
+from connections.views.connection import connection_of, is_trouble, refusals_of
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -37,11 +36,8 @@ def _conditions(connection):
     opened = len(connection.rights.effective())
     calls = CallCount.objects.of(connection)
     good = calls.filter(code="").exists()
-    refused = (
-        calls.refused()
-        .with_live_keys()
-        .of_today()
-        .aggregate(calls=Sum("calls", default=0))["calls"]
+    troubles = sum(
+        refusal.calls for refusal in refusals_of(connection, calls) if is_trouble(refusal)
     )
     lines = [
         _line(
@@ -83,12 +79,14 @@ def _conditions(connection):
             _("Enter both keys in the software, then use its own button to test the connection."),
         ),
         _line(
-            not refused,
-            _("No call was refused today."),
+            not troubles,
+            _("No refused call waits to be mended."),
             ngettext(
-                "%(count)s call was refused today.", "%(count)s calls were refused today.", refused
+                "%(count)s call was refused today.",
+                "%(count)s calls were refused today.",
+                troubles,
             )
-            % {"count": refused},
+            % {"count": troubles},
             _("The page of the connection says why, and what to do."),
         ),
     ]
