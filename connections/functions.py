@@ -20,11 +20,6 @@ class ApiFunction:
         True  # False: in the catalogue, so that apps can ask for it, but its call comes later
     )
 
-    @property
-    def names_organisation(self) -> bool:
-        """Whether the path names the organisation whose books the call is about."""
-        return self.path.startswith("/{organisation}")
-
 
 FUNCTIONS: dict[str, ApiFunction] = {
     function.name: function

@@ -6,7 +6,7 @@ import factory
 from allauth.account.models import EmailAddress
 from django.utils import timezone
 
-from accounts.models import Environment, Membership, Organisation, User
+from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
 from accounts.roles import Role
 from connections.functions import FUNCTIONS
 from connections.models import Access, App
@@ -62,6 +62,13 @@ class OrganisationFactory(factory.django.DjangoModelFactory):
     environment = factory.SubFactory(EnvironmentFactory)
     name = factory.Sequence(lambda n: f"Organisation {n}")
     registration_number = factory.Sequence(lambda n: f"{n:08}")
+
+
+def organisation_at(address, **values):
+    """An organisation that invoices reach at this electronic address."""
+    organisation = OrganisationFactory(**values)
+    ElectronicAddress.objects.create(organisation=organisation, value=address)
+    return organisation
 
 
 class MembershipFactory(factory.django.DjangoModelFactory):

@@ -38,16 +38,21 @@ class Portal:
 @contextmanager
 def served(data, *, workers=2):
     """Serve the demonstration from the new folder `data`; ends every process of it."""
+    prepare(data)
+    demo = json.loads(manage(data, "demo", "--json"))
+    with serving(data, workers=workers) as portal:
+        portal.demo = demo
+        yield portal
+
+
+def prepare(data):
+    """Make the folder of an installation whose database is a copy of the one of the tests."""
     if connection.vendor != "sqlite":
         pytest.skip("the processes do not depend on the database")
     (data / "static").mkdir(parents=True)
     with closing(sqlite3.connect(data / "portal.sqlite3")) as copy:
         connection.ensure_connection()
         connection.connection.backup(copy)
-    demo = json.loads(manage(data, "demo", "--json"))
-    with serving(data, workers=workers) as portal:
-        portal.demo = demo
-        yield portal
 
 
 @contextmanager

@@ -12,9 +12,6 @@ from connections.functions import in_order
 
 
 class AppQuerySet(models.QuerySet):
-    def generic(self):
-        return self.filter(environment__isnull=True, published=True)
-
     def usable_by(self, environment):
         """What this environment may connect: the published Generic Apps and its Own Apps."""
         return self.filter(Q(environment__isnull=True, published=True) | Q(environment=environment))

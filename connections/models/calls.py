@@ -9,13 +9,15 @@ from django.utils import timezone
 from connections.errors import ERRORS, INVALID_KEYS
 from connections.models.key_sets import KeySet
 
+STILL_CALLING_DAYS = 7
+
 
 class CallCountQuerySet(models.QuerySet):
     def refused(self):
         return self.exclude(code="")
 
-    def with_old_keys(self):
-        """Calls of software that was not given the new keys, or not told of the end (R20).
+    def still_calling(self):
+        """Calls of software that was not given the new keys, or not told of the end, this week (R20).
 
         What came before the new keys were used for the first time is mended, and not told any more.
         """
@@ -24,7 +26,10 @@ class CallCountQuerySet(models.QuerySet):
         )
         told_before_the_end = Q(last_at__lt=F("key_set__connection__revoked_at"))
         return (
-            self.filter(code=INVALID_KEYS.code).exclude(told_before_the_end).exclude(Exists(mended))
+            self.of_last_days(STILL_CALLING_DAYS)
+            .filter(code=INVALID_KEYS.code)
+            .exclude(told_before_the_end)
+            .exclude(Exists(mended))
         )
 
     def with_live_keys(self):

@@ -22,7 +22,6 @@ from connections.models import CallCount, Connection
 from connections.views.create import already_created_page, keys_page
 
 CHART_DAYS = 30
-STILL_CALLING_DAYS = 7
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -37,9 +36,9 @@ def detail(request, organisation, number):
     context = {
         "connection": connection,
         "last_call": calls.filter(code="").order_by("-last_at").first(),
-        "still_calling": calls.with_old_keys()
-        .of_last_days(STILL_CALLING_DAYS)
-        .aggregate(calls=Sum("calls", default=0), last_at=Max("last_at")),
+        "still_calling": calls.still_calling().aggregate(
+            calls=Sum("calls", default=0), last_at=Max("last_at")
+        ),
         "marks": connection.rights.marks(),
         "waiting": connection.offers.ready().count(),
         "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(

@@ -12,7 +12,6 @@ from connections.models import CallCount, Connection
 from portal.htmx import render_part
 from portal.paging import page_of
 
-STILL_CALLING_DAYS = 7
 SHOWN = 5
 ORGANISATIONS_SHOWN = 20
 
@@ -92,8 +91,7 @@ def _state_of(connections):
         .order_by("-last_at")[:SHOWN],
         "suspended": connections.suspended().for_list()[:SHOWN],
         "unused": connections.never_used().for_list().order_by("-created_at")[:SHOWN],
-        "still_calling": refused.with_old_keys()
-        .of_last_days(STILL_CALLING_DAYS)
+        "still_calling": refused.still_calling()
         .values(*_NAMED)
         .annotate(calls=Sum("calls"), last_at=Max("last_at"))
         .order_by("-last_at")[:SHOWN],

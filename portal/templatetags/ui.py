@@ -1,4 +1,4 @@
-"""The template tags of the portal's face: icons, code, moments, dialogs and the chart of calls."""
+"""The template tags of the portal's face: icons, code, moments and the chart of calls."""
 
 from datetime import timedelta
 
@@ -80,25 +80,6 @@ def _in_words(moment):
 def tone(name):
     """Give a name always the same of the six colours of letter tiles."""
     return f"tone-{sum(map(ord, str(name))) % TONES}"
-
-
-@register.simple_block_tag
-def dialog(content, id, title):
-    """A dialog that a button with `command="show-modal" commandfor="id"` opens without a script.
-
-    The content brings `<div class="body">` and `<footer>`, in a form where it needs one.
-    """
-    return format_html(
-        '<dialog class="dialog" id="{id}" closedby="any" aria-labelledby="{id}-title">'
-        '<h2 id="{id}-title">{title}</h2>{content}'
-        '<button type="button" class="btn ghost icon-only close" command="close" commandfor="{id}"'
-        ' aria-label="{close}">{cross}</button></dialog>',
-        id=id,
-        title=title,
-        close=_("Close"),
-        cross=icon("x"),
-        content=content,
-    )
 
 
 @register.inclusion_tag("components/_chart.html")

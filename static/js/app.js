@@ -214,20 +214,12 @@ for (const failure of ["htmx:responseError", "htmx:sendError"]) {
   document.addEventListener(failure, () => toast(words.failed, "error"));
 }
 
-// Dialogs open by command and commandfor; older browsers need this.
-const knowsCommands = "commandForElement" in HTMLButtonElement.prototype;
-
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if ("themeToggle" in button.dataset) toggleTheme();
   if (button.dataset.copy || button.dataset.copyBoth) copy(button);
   if ("closeToast" in button.dataset) button.closest(".toast").remove();
-  if (!knowsCommands && button.hasAttribute("commandfor")) {
-    const dialog = document.getElementById(button.getAttribute("commandfor"));
-    if (button.getAttribute("command") === "show-modal") dialog.showModal();
-    if (button.getAttribute("command") === "close") dialog.close();
-  }
 });
 
 // Fields that are there to be copied select themselves.

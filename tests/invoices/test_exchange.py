@@ -2,25 +2,19 @@
 
 import pytest
 
-from accounts.models import ElectronicAddress, Organisation
+from accounts.models import Organisation
 from connections import services
 from connections.api import Call
 from connections.errors import ApiError
 from connections.invoices import services as invoices
 from connections.invoices.models import Document, Invoice
 from connections.models import Access, Connection, KeySet
-from tests.factories import OrganisationFactory, connect
+from tests.factories import connect, organisation_at
 from tests.invoices.documents import invoice
 from tests.software import Software
 
 pytestmark = pytest.mark.django_db
 SUPPLIER, CUSTOMER = "0088:7300010000001", "0192:987654325"
-
-
-def organisation_at(address, **values):
-    organisation = OrganisationFactory(**values)
-    ElectronicAddress.objects.create(organisation=organisation, value=address)
-    return organisation
 
 
 @pytest.fixture

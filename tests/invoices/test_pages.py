@@ -8,21 +8,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import ElectronicAddress
 from connections import services as connections
 from connections.invoices import services
 from connections.invoices.models import Invoice, Offer
-from tests.factories import MembershipFactory, OrganisationFactory, connect
+from tests.factories import MembershipFactory, connect, organisation_at
 from tests.invoices.documents import invoice
 
 pytestmark = pytest.mark.django_db
 SUPPLIER, CUSTOMER = "0088:7300010000001", "0192:987654325"
-
-
-def organisation_at(address, **values):
-    organisation = OrganisationFactory(**values)
-    ElectronicAddress.objects.create(organisation=organisation, value=address)
-    return organisation
 
 
 @pytest.fixture

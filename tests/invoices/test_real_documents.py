@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from accounts.models import ElectronicAddress
 from connections.invoices import ubl
-from tests.factories import OrganisationFactory, connect
+from tests.factories import connect, organisation_at
 from tests.software import Software
 
 FOLDER = Path(os.environ.get("INVOICES") or Path(__file__).parent.parent / "data" / "invoices")
@@ -22,8 +21,7 @@ def software_of(party, known):
     """The software of the organisation at this electronic address, the same one for the same address."""
     address = party.addresses[0]
     if address not in known:
-        connection, pair = connect(organisation=OrganisationFactory())
-        ElectronicAddress.objects.create(organisation=connection.organisation, value=address)
+        connection, pair = connect(organisation=organisation_at(address))
         known[address] = Software(pair, connection.organisation)
     return known[address]
 

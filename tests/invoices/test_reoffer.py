@@ -3,23 +3,16 @@
 import pytest
 
 from accounts.events.models import Action, Event
-from accounts.models import ElectronicAddress
 from connections import services as connections
 from connections.invoices import services
 from connections.invoices.models import Delivery, Invoice, Offer
 from connections.models import Access
-from tests.factories import OrganisationFactory, connect
+from tests.factories import connect, organisation_at
 from tests.invoices.documents import invoice
 from tests.software import Software
 
 pytestmark = pytest.mark.django_db
 SUPPLIER, CUSTOMER = "0088:7300010000001", "0192:987654325"
-
-
-def organisation_at(address, **values):
-    organisation = OrganisationFactory(**values)
-    ElectronicAddress.objects.create(organisation=organisation, value=address)
-    return organisation
 
 
 @pytest.fixture

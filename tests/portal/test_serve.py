@@ -1,18 +1,15 @@
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import connection
 
-from tests.serving import free_port, processes_of, wait_for
+from tests.serving import free_port, prepare, processes_of, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -20,13 +17,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory, django_db_setup, django_db_blocker):
     """The variables of an installation whose database is a copy of the one of the tests."""
-    if connection.vendor != "sqlite":
-        pytest.skip("the processes do not depend on the database")
-    data = tmp_path_factory.mktemp("data")
-    (data / "static").mkdir()
-    with django_db_blocker.unblock(), closing(sqlite3.connect(data / "portal.sqlite3")) as copy:
-        connection.ensure_connection()
-        connection.connection.backup(copy)
+    data = tmp_path_factory.mktemp("installation") / "data"
+    with django_db_blocker.unblock():
+        prepare(data)
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "portal.settings",
