@@ -11,16 +11,18 @@ from allauth.account.authentication import get_authentication_records
 from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.http import Http404
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
 from accounts.adapter import SIGNED_IN_AT
-from accounts.models import Membership, Organisation, User
-from accounts.roles import Permission, roles_that_allow
+from accounts.models import Membership, Organisation, Plan, User
+from accounts.roles import OPEN_TO_PARTNERS, Permission, roles_that_allow
+from portal.support import whom_to_ask
 
 PEOPLE_NAMED = 5
 
@@ -69,9 +71,26 @@ def environment_page(permission):
     return decorator
 
 
-def organisation_page(permission):
+def accountant_page(permission):
+    """Like `environment_page`, in environments that may send authorisation requests (R29)."""
+
+    def decorator(view):
+        @wraps(view)
+        def gated(request, *args, **kwargs):
+            if not request.user.environment.may_send_requests:
+                return _checklist_page(request, permission)
+            return view(request, *args, **kwargs)
+
+        return environment_page(permission)(gated)
+
+    return decorator
+
+
+def organisation_page(permission, function=None):
     """For members of the organisation in the path whose role grants `permission`; the view gets it.
 
+    People of a partner get in where `permission` is open to partners and the client allows them the API
+    function `function`, when the page shows what that function would.
     Strangers get 404, colleagues from whom something is missing 403 with the checklist (R3, R4).
     """
 
@@ -79,8 +98,10 @@ def organisation_page(permission):
         @wraps(view)
         def gated(request, *args, organisation, **kwargs):
             organisation = _visible_organisation(request.user, organisation)
-            if not (organisation.is_member and request.user.may(permission)):
-                return _checklist_page(request, permission, organisation)
+            if not all(
+                line.ok for line in _lines(request.user, permission, organisation, function)
+            ):
+                return _checklist_page(request, permission, organisation, function)
             request.organisation = organisation
             return view(request, *args, organisation=organisation, **kwargs)
 
@@ -116,35 +137,71 @@ def _visible_organisation(user, organisation_id):
         raise Http404
     own = Membership.objects.filter(organisation=OuterRef("pk"), user=user)
     organisation = (
-        Organisation.objects.select_related("environment")
-        .annotate(is_member=Exists(own))
+        Organisation.objects.in_sight_of(user)
+        .select_related("environment")
+        .annotate(is_member=Exists(own), let_do=F("let_in__functions"), mandate=F("let_in__uuid"))
         .filter(organisation_id=organisation_id)
         .first()
     )
-    if (
-        organisation is None
-        or user.environment_id != organisation.environment_id
-        or not user.is_active
-    ):
+    if organisation is None or user.environment_id is None or not user.is_active:
         raise Http404
     return organisation
 
 
-def _checklist_page(request, permission, organisation=None):
-    environment = request.user.environment
-    administrators = format_html_join(
-        ", ",
-        "{} ({})",
-        (
-            (user.get_full_name(), _letter_to(user, user.email))
-            for user in User.objects.administrators_of(environment)[:PEOPLE_NAMED]
-        ),
-    )
-    lines = [_role_line(request.user, permission, administrators)]
+def comes_from_partner(user, organisation):
+    """Whether `user` is there through a partnership, and not at home."""
+    return user.environment_id != organisation.environment_id
+
+
+def keys_checklist(user, *, request_line, organisation=None) -> list[Line]:
+    """The three lines that an accountant needs to reach a client's keys: request, role, member (R3).
+
+    `organisation` is the client's, once it has let the accountant in; it carries `is_member`.
+    """
+    people = Administrators(user.environment)
+    lines = [request_line, _role_line(user, Permission.MANAGE_KEYS, people)]
     if organisation is not None:
-        lines.append(_membership_line(organisation, administrators))
+        lines.append(_membership_line(organisation, people))
+    return lines
+
+
+class Administrators:
+    """The administrators of an environment as letters to them; looked up only when something is missing."""
+
+    def __init__(self, environment):
+        self.environment = environment
+
+    def __str__(self):
+        return format_html_join(
+            ", ",
+            "{} ({})",
+            (
+                (user.get_full_name(), _letter_to(user, user.email))
+                for user in User.objects.administrators_of(self.environment)[:PEOPLE_NAMED]
+            ),
+        )
+
+    __html__ = __str__
+
+
+def _lines(user, permission, organisation, function):
+    """What the page needs, each line with its state."""
+    people = Administrators(user.environment)
+    lines = [_role_line(user, permission, people)]
+    if permission == Permission.SEND_REQUESTS:
+        lines += _accountant_lines(user.environment)
+    if organisation is None:
+        return lines
+    if comes_from_partner(user, organisation):
+        lines.insert(0, _partnership_line(organisation))
+        lines += _client_lines(organisation, permission, function)
+    return [*lines, _membership_line(organisation, people)]
+
+
+def _checklist_page(request, permission, organisation=None, function=None):
+    environment = request.user.environment
     context = {
-        "lines": lines,
+        "lines": _lines(request.user, permission, organisation, function),
         "about_keys": permission == Permission.MANAGE_KEYS,
         "what": permission.label,
         "colleagues": _either(
@@ -168,6 +225,47 @@ def _role_line(user, permission, administrators):
     return Line(False, label, how)
 
 
+def _accountant_lines(environment):
+    ask = {"support": whom_to_ask()}
+    plan = environment.plan != Plan.INVOICE_PORTAL
+    return [
+        Line(
+            environment.accountant_stands,
+            _("%(environment)s may send authorisation requests")
+            % {"environment": environment.name},
+            ""
+            if environment.accountant_stands
+            else _("Support gives this right: %(support)s.") % ask,
+        ),
+        Line(
+            plan,
+            _("Your plan is %(plan)s; needed: Basic or higher")
+            % {"plan": environment.get_plan_display()},
+            "" if plan else _("Support changes the plan: %(support)s.") % ask,
+        ),
+    ]
+
+
+def _partnership_line(organisation):
+    return Line(
+        True,
+        _("The authorisation request of %(organisation)s is Active")
+        % {"organisation": organisation.name},
+    )
+
+
+def _client_lines(organisation, permission, function):
+    """What only the client can give to people of a partner."""
+    words = {"client": organisation.environment.name}
+    if permission not in OPEN_TO_PARTNERS:
+        return [Line(False, _("Only people of %(client)s can do this") % words)]
+    if function and function.name not in organisation.let_do:
+        words["what"] = function.label
+        label = _("%(client)s does not allow you to %(what)s") % words
+        return [Line(False, label, _("An administrator there can change that under Partners."))]
+    return []
+
+
 def _membership_line(organisation, administrators):
     name = {"organisation": organisation.name}
     if organisation.is_member:
@@ -189,10 +287,8 @@ def _letter_to(user, text):
 
 def _page_that_helps(user, organisation):
     """An administrator who is no member can help themselves."""
-    if (
-        organisation is not None
-        and not organisation.is_member
-        and user.may(Permission.MANAGE_USERS)
-    ):
-        return user.get_absolute_url()
-    return None
+    if organisation is None or organisation.is_member or not user.may(Permission.MANAGE_USERS):
+        return None
+    if comes_from_partner(user, organisation):
+        return reverse("connections:client", kwargs={"mandate": organisation.mandate})
+    return user.get_absolute_url()

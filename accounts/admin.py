@@ -75,3 +75,8 @@ class OrganisationAdmin(KeptAdmin):
     ]
     readonly_fields = ["organisation_id", "environment", "created_at"]
     inlines = [AddressInline, UsersOfOrganisation]
+
+    def get_readonly_fields(self, request, obj=None):
+        """Accountants know the organisation by its number; with one of them, it stays as it is."""
+        known = obj is not None and obj.mandates.exists()
+        return [*self.readonly_fields, *(("country", "registration_number") if known else ())]

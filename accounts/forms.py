@@ -14,6 +14,14 @@ from accounts.names import validate_first_name, validate_last_name
 from accounts.roles import Role
 from accounts.services import RegistrationNumberInUse
 
+
+class OneLineField(forms.CharField):
+    """A name: line breaks and double spaces become one space, so that it fits into any sentence and mail."""
+
+    def clean(self, value):
+        return " ".join(super().clean(value).split())
+
+
 PASSWORD_HELP = _(
     "At least 12 characters. A sentence that you remember is better than a short riddle."
 )
@@ -39,7 +47,7 @@ class NamesForm(forms.Form):
 class SignupForm(NamesForm):
     """What allauth asks at sign-up beside address and password."""
 
-    environment = forms.CharField(
+    environment = OneLineField(
         label=_("Company"),
         max_length=100,
         help_text=_("Your company or office. You become its administrator."),
@@ -205,6 +213,7 @@ class OrganisationForm(forms.ModelForm):
     class Meta:
         model = Organisation
         fields = ["name", "country", "registration_number"]
+        field_classes = {"name": OneLineField}
         help_texts = {"registration_number": _("In the Netherlands the KvK number of 8 digits.")}
 
     def clean(self):
@@ -220,3 +229,4 @@ class SwitchesForm(forms.ModelForm):
     class Meta:
         model = Organisation
         fields = ["name", "sending", "receiving"]
+        field_classes = {"name": OneLineField}

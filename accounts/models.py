@@ -7,7 +7,7 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models.functions import Coalesce, Lower
+from django.db.models.functions import Cast, Coalesce, Lower
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -35,6 +35,16 @@ class Environment(models.Model):
 
     def __str__(self):
         return self.name
+
+    @property
+    def may_send_requests(self):
+        """Whether its people may ask clients for access: the right from support, and a paid plan (R29)."""
+        return self.accountant_stands and self.plan != Plan.INVOICE_PORTAL
+
+    @property
+    def accountant_stands(self):
+        """Whether it has the accountant right, and support has not blocked it."""
+        return self.accountant_right and self.blocked_at is None
 
     @property
     def event_subject(self):
@@ -198,9 +208,34 @@ STATUS_FILTERS = {
 
 
 class OrganisationQuerySet(models.QuerySet):
-    def reachable_by(self, user):
-        """The organisations that `user` may enter: a member, and of the same environment (R4)."""
-        return self.filter(memberships__user=user, environment=user.environment_id)
+    def in_sight_of(self, user):
+        """Those of the user's environment, and those that let it in by an Active partnership (R4).
+
+        `let_in` is the client's mandate to the environment of `user`, where the partnership is the way.
+        """
+        active = models.Q(
+            mandates__accountant=user.environment_id,
+            mandates__given_at__isnull=False,
+            mandates__ended_at__isnull=True,
+        )
+        not_blocked = Environment.objects.filter(pk=user.environment_id, blocked_at__isnull=True)
+        let_in = models.Q(let_in__isnull=False) & models.Q(models.Exists(not_blocked))
+        return self.annotate(let_in=models.FilteredRelation("mandates", condition=active)).filter(
+            models.Q(environment=user.environment_id) | let_in
+        )
+
+    def reachable_by(self, user, function=None):
+        """The organisations that `user` may enter: in sight, and a member (R4).
+
+        With the name of an API function, of a partner's only those that allow it (R5).
+        """
+        found = self.in_sight_of(user).filter(memberships__user=user)
+        if function is None:
+            return found
+        allowed = Cast("let_in__functions", models.TextField())
+        return found.annotate(let_do=allowed).filter(
+            models.Q(let_in__isnull=True) | models.Q(let_do__contains=f'"{function}"')
+        )
 
     def by_name(self):
         return self.order_by("name", "pk")

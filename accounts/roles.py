@@ -15,20 +15,34 @@ class Permission(TextChoices):
 
     VIEW_ORGANISATION = "view_organisation", _("see an organisation")
     MANAGE_KEYS = "manage_keys", _("create, change and end connections")
+    MANAGE_APPS = "manage_apps", _("create and change Own Apps")
+    SEND_REQUESTS = "send_requests", _("ask clients for access")
+    ANSWER_REQUESTS = "answer_requests", _("accept or decline authorisation requests")
     TAKE_OVER = "take_over", _("take over connections of somebody else")
     MANAGE_ORGANISATIONS = "manage_organisations", _("add and change organisations")
     MANAGE_USERS = "manage_users", _("invite, change and remove users")
+    MANAGE_PARTNERS = "manage_partners", _("end partnerships and decide who of a partner may enter")
     VIEW_ACTIVITY = "view_activity", _("read the activity log")
 
 
 _BASIC = frozenset({Permission.VIEW_ORGANISATION})
-_ADVANCED = _BASIC | {Permission.MANAGE_KEYS}
+_ADVANCED = _BASIC | {
+    Permission.MANAGE_KEYS,
+    Permission.MANAGE_APPS,
+    Permission.SEND_REQUESTS,
+    Permission.ANSWER_REQUESTS,
+}
 _ADMINISTRATOR = _ADVANCED | {
     Permission.TAKE_OVER,
     Permission.MANAGE_ORGANISATIONS,
     Permission.MANAGE_USERS,
+    Permission.MANAGE_PARTNERS,
     Permission.VIEW_ACTIVITY,
 }
+# What people of a partner may do in a client's organisation, so far as their own role allows it too.
+OPEN_TO_PARTNERS = frozenset(
+    {Permission.VIEW_ORGANISATION, Permission.MANAGE_KEYS, Permission.TAKE_OVER}
+)
 
 GRANTS: dict[str, frozenset[Permission]] = {
     Role.BASIC: _BASIC,

@@ -300,8 +300,12 @@ def change_organisation(*, organisation, by, changed) -> None:
 def _locked(user) -> User:
     """The row of `user`, nobody else's to change now; its environment is locked first, so that two
     administrators who lower each other take turns."""
-    Environment.objects.select_for_update().filter(pk=user.environment_id).first()
-    user = User.objects.select_for_update(of=["self"]).select_related("environment").get(pk=user.pk)
+    Environment.objects.select_for_update(no_key=True).filter(pk=user.environment_id).first()
+    user = (
+        User.objects.select_for_update(no_key=True, of=["self"])
+        .select_related("environment")
+        .get(pk=user.pk)
+    )
     if user.removed_at:
         raise RemovedMeanwhile
     return user

@@ -20,7 +20,10 @@ class GenericAppForm(forms.ModelForm):
 
     class Meta:
         model = App
-        fields = ["name", "description", "functions", "published", "quick_connect"]
+        fields = [
+            *("name", "description", "functions", "published", "minimum_plan"),
+            *("quick_connect", "connect_url", "guide", "guide_nl"),
+        ]
 
     def clean_new_logo(self):
         file = self.cleaned_data["new_logo"]
@@ -36,7 +39,10 @@ class AppAdmin(KeptAdmin):
     list_filter = ["published", "quick_connect", ("environment", admin.EmptyFieldListFilter)]
     list_select_related = ["environment"]
     search_fields = ["name", "environment__name"]
-    fields = ["name", "description", "functions", "new_logo", "published", "quick_connect"]
+    fields = [
+        *("name", "description", "functions", "new_logo", "published", "minimum_plan"),
+        *("quick_connect", "connect_url", "guide", "guide_nl"),
+    ]
 
     def has_add_permission(self, request):
         return admin.ModelAdmin.has_add_permission(self, request)

@@ -72,7 +72,7 @@ class AppKeyAndSecret(HttpAuthBase):
                 since=key_set.retired_at.isoformat(),
             )
         connection = key_set.connection
-        if connection.organisation.environment.blocked_at:
+        if connection.is_blocked:
             raise ApiError(errors.ENVIRONMENT_BLOCKED)
         if not connection.owner_stands:
             raise ApiError(errors.CONNECTION_SUSPENDED)

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.events.models import Action
-from accounts.events.services import record
+from connections.history import record_about
 from connections.models import KeySet
 
 log = logging.getLogger(__name__)
@@ -120,14 +120,12 @@ def _note_use(key_set_id, at):
         key_sets.filter(last_used_at__lt=at).update(last_used_at=at)
         return
     used = (
-        key_sets.select_related("connection__organisation__environment", "connection__app")
+        key_sets.select_related(
+            "connection__organisation__environment",
+            "connection__app",
+            "connection__mandate__accountant",
+        )
         .get()
         .connection
     )
-    record(
-        Action.CONNECTION_USED,
-        by=None,
-        subject=used,
-        environment=used.organisation.environment,
-        organisation=used.organisation,
-    )
+    record_about(used, Action.CONNECTION_USED, by=None)

@@ -31,7 +31,8 @@ INVALID_KEYS = _error(
     401,
     "Invalid consumer key or no such app available in registry",
     "Send App Key and Secret by HTTP Basic, both as the portal showed them. An answer with a reason tells "
-    "that these keys were right once: `superseded` asks for the new set, `revoked` for a new connection.",
+    "that these keys were right once: `superseded` and `found` ask for a new set, `revoked` for a new "
+    "connection.",
 )
 ENVIRONMENT_BLOCKED = _error(
     "ERRPRO1000004",
@@ -111,6 +112,12 @@ WRONG_SENDER = _error(
     422,
     "The supplier in the document is not the organisation in the address",
     "The supplier's electronic address or registration number must be one of the organisation's own.",
+)
+NUMBER_USED = _error(
+    "ERRSND4000003",
+    409,
+    "The organisation has used this invoice number already, for an invoice of another date",
+    "`used_on` is the date of the earlier one. Give the two programs number series that do not meet.",
 )
 SENDING_OFF = _error(
     "ERRSND3000001",

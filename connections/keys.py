@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import string
 import zlib
@@ -20,6 +21,7 @@ ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 APP_KEY_PREFIX, APP_KEY_LENGTH = "kpa_", 26
 SECRET_PREFIX, SECRET_LENGTH = "kps_", 42
 LONGEST_HEADER = 200
+MOST_FOUND = 20
 _CHECKSUM_LENGTH = 6
 _CHARACTERS = frozenset(ALPHABET)
 
@@ -78,6 +80,22 @@ def digest(secret: str, *, pepper: bytes, app_key: str, connection: str, version
     """
     message = "\0".join(("conn-secret/1", app_key, connection, str(version), secret))
     return hmac.new(pepper, message.encode(), hashlib.sha256).hexdigest()
+
+
+def leak_tag(secret: str, *, pepper: bytes) -> str:
+    """What finds the key set of a Secret that somebody found: HMAC-SHA256, as 64 hexadecimal characters.
+
+    Apart from the digest, it is bound to nothing but the Secret; it never decides whether a call is let in.
+    """
+    return hmac.new(pepper, f"conn-leak/1\0{secret}".encode(), hashlib.sha256).hexdigest()
+
+
+def find_secrets(text: str) -> list[Secret]:
+    """The Secrets that stand in `text`, each once, at most 20; known by form and checksum."""
+    found = re.findall(
+        rf"{SECRET_PREFIX}[{ALPHABET}]{{{SECRET_LENGTH - len(SECRET_PREFIX)}}}", text
+    )
+    return [Secret(secret) for secret in dict.fromkeys(found) if is_secret(secret)][:MOST_FOUND]
 
 
 def matches(

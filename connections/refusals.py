@@ -65,3 +65,23 @@ class OwnerStands(Refused):
 class NotRevoked(Refused):
     def __init__(self):
         super().__init__(_("Only a revoked connection can be deleted. Revoke it first."))
+
+
+class OutOfReach(Refused):
+    """The person has no way into the organisation any more: removed, or the partnership has ended."""
+
+    def __init__(self, organisation):
+        super().__init__(
+            _("You have no access to %(organisation)s any more. Nothing was changed.")
+            % {"organisation": organisation.name}
+        )
+
+
+class NotYours(Refused):
+    """A partner's people change only the connections that were made through their partnership."""
+
+    def __init__(self, connection):
+        super().__init__(
+            _("This connection was made by %(environment)s; only its people can change it.")
+            % {"environment": connection.made_by.name}
+        )

@@ -5,6 +5,7 @@ no raises a `Refused` whose text is a sentence for that person.
 """
 
 import hashlib
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -14,11 +15,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.events.models import Action
 from accounts.events.services import record
-from accounts.mail.services import queue
+from accounts.mail.services import tell
 from accounts.models import Membership, Organisation, User
 from accounts.refusals import Refused as Refused
 from accounts.roles import Permission
 from connections import keys, rights
+from connections.history import record_about
 from connections.models import Access, App, AppLogo, Connection, KeySet
 from connections.refusals import (
     AlreadyConnected,
@@ -26,9 +28,17 @@ from connections.refusals import (
     Ended,
     NameTaken,
     NotRevoked,
+    NotYours,
+    OutOfReach,
     OwnerGone,
     OwnerStands,
 )
+from partners import services as partners
+from partners.models import Mandate, MandateApp
+from partners.refusals import PartnershipEnded as PartnershipEnded
+
+REMINDED_AFTER = timedelta(days=7)
+REMINDED_AT_ONCE = 200
 
 
 @transaction.atomic
@@ -46,7 +56,7 @@ def change_own_app(*, app, name, functions, logo=None, by) -> None:
 
     Raises NameTaken.
     """
-    app = App.objects.select_for_update().get(pk=app.pk)
+    app = App.objects.select_for_update(no_key=True).get(pk=app.pk)
     before = app.functions
     app.name, app.functions = name, functions
     _saved_app(app)
@@ -70,9 +80,10 @@ def create_connection(
 
     `access` is one of Access; `functions` is read for Access.CHOSEN only. Nothing is given that the app does
     not ask or `by` lacks (R6). `op_id` names the form: the same form makes keys once (R14).
-    Raises AlreadyCreated, and AlreadyConnected for a second one with the same package and administration.
+    Raises OutOfReach, AlreadyCreated, and AlreadyConnected for a second one with the same package and
+    administration.
     """
-    Organisation.objects.select_for_update().get(pk=organisation.pk)
+    organisation = entered(organisation, by)
     _refuse_second_click(op_id, organisation)
     connections = Connection.objects.filter(organisation=organisation)
     live = (
@@ -91,10 +102,13 @@ def create_connection(
         access=access,
         functions=_functions_given(access, functions, app, organisation, by),
         owner=by,
+        mandate=_mandate_of(by, organisation),
         created_by=by,
     )
+    if connection.mandate:
+        MandateApp.objects.get_or_create(mandate=connection.mandate, app=app)
     pair = _new_key_set(connection, by, op_id)
-    _record(Action.CONNECTION_CREATED, connection, by, app_key=pair.app_key, access=access)
+    record_about(connection, Action.CONNECTION_CREATED, by=by, app_key=pair.app_key, access=access)
     _mail("connection_created", connection, by)
     return connection, pair
 
@@ -104,15 +118,16 @@ def create_connection(
 def create_new_keys(*, connection, by, op_id) -> keys.KeyPair:
     """Make a new App Key and Secret; the old set is invalid in the same instant (R16).
 
-    `op_id` names the form: the same form makes keys once. Raises AlreadyCreated, Ended, OwnerGone.
+    `op_id` names the form: the same form makes keys once.
+    Raises OutOfReach, NotYours, AlreadyCreated, Ended, OwnerGone.
     """
-    connection = _locked(connection)
+    connection = _locked(connection, by)
     _refuse_second_click(op_id, connection.organisation)
     if not connection.owner_stands:
         raise OwnerGone(connection.owner)
     connection.key_sets.retire(KeySet.Retired.SUPERSEDED, by)
     pair = _new_key_set(connection, by, op_id)
-    _record(Action.KEYS_CREATED, connection, by, app_key=pair.app_key)
+    record_about(connection, Action.KEYS_CREATED, by=by, app_key=pair.app_key)
     _mail("keys_created", connection, by)
     return pair
 
@@ -123,23 +138,25 @@ def take_over(*, connection, by, op_id) -> keys.KeyPair:
     """Make `by` the owner of a connection whose owner may not own it any more (R7).
 
     It gets a new set of keys, since whoever saw the old Secret still knows it, and accesses that `by` has.
-    `op_id` names the form: the same form makes keys once. Raises AlreadyCreated, Ended, OwnerStands.
+    `op_id` names the form: the same form makes keys once.
+    Raises OutOfReach, NotYours, AlreadyCreated, Ended, OwnerStands.
     """
-    connection = _locked(connection)
+    connection = _locked(connection, by)
     _refuse_second_click(op_id, connection.organisation)
     if connection.owner_stands:
         raise OwnerStands(connection.owner)
     before, connection.owner = connection.owner, by
+    connection.mandate = _mandate_of(by, connection.organisation)
     connection.functions = _functions_given(
         connection.access, connection.functions, connection.app, connection.organisation, by
     )
-    connection.save(update_fields=["owner", "functions"])
+    connection.save(update_fields=["owner", "mandate", "functions"])
     connection.key_sets.retire(KeySet.Retired.SUPERSEDED, by)
     pair = _new_key_set(connection, by, op_id)
-    _record(
-        Action.CONNECTION_TAKEN_OVER,
+    record_about(
         connection,
-        by,
+        Action.CONNECTION_TAKEN_OVER,
+        by=by,
         app_key=pair.app_key,
         **{"from": before.get_full_name()},
     )
@@ -151,16 +168,16 @@ def take_over(*, connection, by, op_id) -> keys.KeyPair:
 def change_accesses(*, connection, access, functions=(), by) -> None:
     """Change what the key is given; acts with the next call, the keys stay the same (R26).
 
-    Never more than the app asks and the owner has (R6). Raises Ended.
+    Never more than the app asks and the owner has (R6). Raises OutOfReach, NotYours, Ended.
     """
-    connection = _locked(connection)
+    connection = _locked(connection, by)
     connection.access = access
     connection.functions = _functions_given(
         access, functions, connection.app, connection.organisation, connection.owner
     )
     connection.save(update_fields=["access", "functions"])
-    _record(
-        Action.CONNECTION_CHANGED, connection, by, access=access, functions=connection.functions
+    record_about(
+        connection, Action.CONNECTION_CHANGED, by=by, access=access, functions=connection.functions
     )
 
 
@@ -168,47 +185,144 @@ def change_accesses(*, connection, access, functions=(), by) -> None:
 def revoke(*, connection, by) -> None:
     """Stop all exchange through `connection`, at once and for ever (R18).
 
-    Invoices already exchanged stay as they are. Raises Ended when it was revoked before.
+    Invoices already exchanged stay as they are. Raises OutOfReach, NotYours, and Ended when it was revoked
+    before.
     """
-    connection = _locked(connection)
-    connection.key_sets.retire(KeySet.Retired.REVOKED, by)
-    connection.revoked_at, connection.revoked_by = timezone.now(), by
-    connection.save(update_fields=["revoked_at", "revoked_by"])
-    _record(Action.CONNECTION_REVOKED, connection, by)
+    connection = _locked(connection, by)
+    _revoke(connection, by)
     _mail("connection_revoked", connection, by)
+
+
+@sensitive_variables("secret")
+@transaction.atomic
+def end_found(*, secret) -> bool:
+    """End the keys of a Secret that somebody found, at once, and tell the owner; answers whether it was ours.
+
+    Whoever holds a Secret may end it: it is worth nothing better in the hands of a stranger. The connection
+    stays and needs new keys.
+    """
+    found = KeySet.objects.of_secret(secret).select_related("connection__organisation").first()
+    if found is None:
+        return False
+    Organisation.objects.select_for_update(no_key=True).get(pk=found.connection.organisation_id)
+    if not KeySet.objects.filter(pk=found.pk).retire(KeySet.Retired.FOUND, None):
+        return False  # ended meanwhile
+    connection = Connection.objects.for_list().get(pk=found.connection_id)
+    record_about(connection, Action.KEYS_FOUND, by=None, app_key=found.app_key)
+    _mail("keys_found", connection, None)
+    return True
+
+
+@transaction.atomic
+def remind_unused() -> int:
+    """Tell the owners of keys that nobody has used for 7 days, once a set (R21); answers how many."""
+    unused = Connection.objects.unused_for(REMINDED_AFTER)
+    due = list(
+        KeySet.objects.never_used()
+        .filter(
+            connection__in=unused,
+            created_at__lte=timezone.now() - REMINDED_AFTER,
+            reminded_at__isnull=True,
+        )
+        .select_for_update(no_key=True, of=["self"], skip_locked=True)
+        .order_by("created_at")[:REMINDED_AT_ONCE]
+    )
+    KeySet.objects.filter(pk__in=[key_set.pk for key_set in due]).update(reminded_at=timezone.now())
+    for connection in Connection.objects.for_list().filter(key_sets__in=due):
+        _mail("connection_unused", connection, None)
+    return len(due)
 
 
 @transaction.atomic
 def delete(*, connection, by) -> None:
     """Take a revoked connection out of the overview; its history stays in the activity log (R19).
 
-    Raises NotRevoked. Deleting it twice is once.
+    Raises OutOfReach, NotYours, NotRevoked. Deleting it twice is once.
     """
-    connection = Connection.objects.select_for_update(of=["self"]).for_list().get(pk=connection.pk)
+    connection = _locked(connection, by, revoked_too=True)
     if not connection.is_revoked:
         raise NotRevoked
     if connection.deleted_at:
         return
     connection.deleted_at, connection.deleted_by = timezone.now(), by
     connection.save(update_fields=["deleted_at", "deleted_by"])
-    _record(Action.CONNECTION_DELETED, connection, by)
+    record_about(connection, Action.CONNECTION_DELETED, by=by)
+
+
+@transaction.atomic
+def end_partnership(*, partnership, by) -> None:
+    """End the partnership: the accountant's access, and every connection made through it, at once (R34).
+
+    The client's own connections and all invoices stay. Raises PartnershipEnded.
+    """
+    mandates = partners.end(partnership=partnership, by=by)
+    for connection in (
+        Connection.objects.live()
+        .filter(mandate__in=mandates)
+        .select_for_update(no_key=True, of=["self"])
+        .for_list()
+        .order_by("pk")
+    ):
+        _revoke(connection, by)
 
 
 def accesses_of(user, organisation) -> frozenset[str]:
     """The API functions that `user` has in `organisation` now; what a key of that owner can be given (R6)."""
     membership = Membership.objects.filter(user=user, organisation=organisation).first()
-    return rights.accesses_of_owner(
-        stands=membership is not None and user.may(Permission.MANAGE_KEYS),
+    mandate = _mandate_of(user, organisation)
+    at_home = user.environment_id == organisation.environment_id
+    accesses = rights.accesses_of_owner(
+        stands=membership is not None
+        and (at_home or mandate is not None)
+        and user.may(Permission.MANAGE_KEYS),
         accesses=membership.accesses if membership else None,
     )
+    return accesses & frozenset(mandate.functions) if mandate else accesses
 
 
-def _locked(connection):
+def entered(organisation, by):
+    """Lock the organisation and answer it: nobody ends the way by which `by` came in before this is done.
+
+    Raises OutOfReach where there is no such way any more (R34).
+    """
+    organisation = (
+        Organisation.objects.select_for_update(no_key=True, of=["self"])
+        .select_related("environment")
+        .get(pk=organisation.pk)
+    )
+    if not Organisation.objects.reachable_by(by).filter(pk=organisation.pk).exists():
+        raise OutOfReach(organisation)
+    return organisation
+
+
+def _mandate_of(user, organisation):
+    """The mandate under which `user` works in `organisation`; None for the organisation's own people."""
+    if user.environment_id == organisation.environment_id:
+        return None
+    mandates = Mandate.objects.active().select_related("accountant")
+    return mandates.filter(accountant=user.environment_id, organisation=organisation).first()
+
+
+def _locked(connection, by, *, revoked_too=False):
     """The live row, nobody else's to change now; a call that writes waits for it (R43)."""
-    connection = Connection.objects.select_for_update(of=["self"]).for_list().get(pk=connection.pk)
-    if connection.is_revoked:
+    entered(connection.organisation, by)
+    connection = (
+        Connection.objects.select_for_update(no_key=True, of=["self"])
+        .for_list()
+        .get(pk=connection.pk)
+    )
+    if not connection.is_managed_by(by):
+        raise NotYours(connection)
+    if connection.is_revoked and not revoked_too:
         raise Ended
     return connection
+
+
+def _revoke(connection, by):
+    connection.key_sets.retire(KeySet.Retired.REVOKED, by)
+    connection.revoked_at, connection.revoked_by = timezone.now(), by
+    connection.save(update_fields=["revoked_at", "revoked_by"])
+    record_about(connection, Action.CONNECTION_REVOKED, by=by)
 
 
 def _refuse_second_click(op_id, organisation):
@@ -235,6 +349,9 @@ def _new_key_set(connection, by, op_id):
                     app_key=pair.app_key,
                     connection=connection.uuid.hex,
                     version=version,
+                ),
+                leak_tag=keys.leak_tag(
+                    pair.secret.reveal(), pepper=settings.PEPPERS.get(settings.PEPPERS.current)
                 ),
                 op_id=op_id,
                 created_by=by,
@@ -270,27 +387,9 @@ def store_logo(app, png) -> None:
         AppLogo.objects.update_or_create(app=app, defaults={"png": png, "digest": digest})
 
 
-def _record(action, connection, by, **details):
-    organisation = connection.organisation
-    record(
-        action,
-        by=by,
-        subject=connection,
-        environment=organisation.environment,
-        organisation=organisation,
-        **details,
-    )
-
-
 def _mail(template, connection, by):
     """Tell the owner and the administrators, each once (R54)."""
-    people = {
-        user.pk: user
-        for user in User.objects.administrators_of(connection.organisation.environment)
-    }
+    people = set(User.objects.administrators_of(connection.organisation.environment))
     if connection.owner.is_active:
-        people.setdefault(connection.owner_id, connection.owner)
-    for user in people.values():
-        queue(
-            template, to=user.email, language=user.language, user=user, connection=connection, by=by
-        )
+        people.add(connection.owner)
+    tell(template, people, connection=connection, by=by)

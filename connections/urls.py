@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from connections.views import apps, connection, create, docs, overview, testing
+from connections.views import apps, clients, connection, create, docs, overview, testing, vendors
 
 app_name = "connections"
 
@@ -26,8 +26,16 @@ urlpatterns = [
     path("connections/", overview.overview, name="overview"),
     path("connections/new/", create.choose_organisation, name="choose-organisation"),
     path("organisations/<str:organisation>/connections/", include(of_organisation)),
+    path("clients/", clients.clients, name="clients"),
+    path("clients/clients.csv", clients.clients_csv, name="clients-csv"),
+    path("clients/<uuid:mandate>/", clients.client, name="client"),
+    path("partners/<uuid:partnership>/end/", clients.end_partnership, name="end-partnership"),
     path("apps/<int:pk>/", apps.details, name="app"),
     path("apps/<int:pk>/edit/", apps.edit, name="edit-app"),
     path("logos/<slug:digest>.png", apps.logo, name="logo"),
+    path("methods/", vendors.methods, name="methods"),
+    path("connect/", vendors.connect, name="connect"),
+    path("vendors/", vendors.vendors, name="vendors"),
+    path("found/", vendors.found, name="found"),
     path("api/docs/", docs.api_docs, name="api-docs"),
 ]

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Organisation
 from accounts.roles import Permission
+from partners.models import AuthorisationRequest
 
 # More than these nobody looks through in a menu; the page of the environment has a search.
 ORGANISATIONS_SHOWN = 100
@@ -68,7 +69,14 @@ class Frame:
             self._item("home", _("Overview"), "house"),
             self._item("connections:overview", _("Connections"), "plug"),
             self._item("invoices:received", _("Invoices"), "receipt-text"),
+            self._item(
+                "partners:authorisations", _("Authorisations"), "inbox", self.waiting_requests
+            ),
         ]
+        if self.user.may(Permission.MANAGE_KEYS):
+            if self.environment.accountant_right:
+                items.append(self._item("connections:clients", _("Clients"), "briefcase"))
+            items.append(self._item("partners:partners", _("Partners"), "handshake"))
         if self.user.may(Permission.MANAGE_USERS):
             items.append(self._item("accounts:users", _("Users"), "users"))
         items.append(self._item("accounts:environment", _("Environment"), "building"))
@@ -76,23 +84,45 @@ class Frame:
             items.append(self._item("accounts:activity", _("Activity"), "activity"))
         return items
 
-    def _item(self, name, label, icon):
+    @cached_property
+    def waiting_requests(self):
+        """How many authorisation requests wait for an answer of this environment."""
+        return AuthorisationRequest.objects.open().received_by(self.environment).count()
+
+    def _item(self, name, label, icon, count=0):
         return SimpleNamespace(
-            url=reverse(name), label=label, icon=icon, current=name == self._menu_item_of_here
+            url=reverse(name),
+            label=label,
+            icon=icon,
+            count=count,
+            current=name == self._menu_item_of_here,
         )
 
     @cached_property
     def _menu_item_of_here(self):
         name = self.here.view_name if self.here else ""
+        if name in MENU_ITEM_OF:
+            return MENU_ITEM_OF[name]
         if name.startswith("connections:"):
             return "connections:overview"
         if name.startswith("invoices:"):
             return "invoices:received"
-        return MENU_ITEM_OF.get(name, name)
+        if name.startswith("partners:"):
+            return "partners:authorisations"
+        return name
 
 
 # Where in the menu the pages stand that are no item of it themselves.
 MENU_ITEM_OF = {
+    "connections:clients": "connections:clients",
+    "connections:client": "connections:clients",
+    "partners:colleagues": "connections:clients",
+    "connections:end-partnership": "partners:partners",
+    "partners:partners": "partners:partners",
+    "partners:partnership": "partners:partners",
+    "partners:partner-functions": "partners:partners",
+    "partners:remove-person": "partners:partners",
+    "partners:readmit-person": "partners:partners",
     "accounts:invite": "accounts:users",
     "accounts:user": "accounts:users",
     "accounts:user-remove": "accounts:users",

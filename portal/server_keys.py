@@ -49,16 +49,12 @@ def mfa_key(data: Path) -> str:
 
     The first call makes it, as `secret_key` does. Raises ServerKeysError.
     """
-    path = data / "secrets" / "mfa_key"
-    key = _read_or_make(
-        path, lambda: base64.urlsafe_b64encode(secrets.token_bytes(SHORTEST)).decode()
-    )
-    try:
-        if len(base64.urlsafe_b64decode(key)) == SHORTEST:
-            return key
-    except ValueError:
-        pass
-    raise _damaged(path, f"does not hold {SHORTEST} bytes in URL-safe base64")
+    return _fernet_key(data / "secrets" / "mfa_key")
+
+
+def books_key(data: Path) -> str:
+    """The key under which Koppel Books encrypts the Secrets it is given, made as `mfa_key` is."""
+    return _fernet_key(data / "secrets" / "books_key")
 
 
 def peppers(data: Path) -> Peppers:
@@ -81,6 +77,18 @@ def peppers(data: Path) -> Peppers:
         if len(key) < SHORTEST:
             raise _damaged(path, f"has a key {number} of less than {SHORTEST} bytes")
     return Peppers(current, keys)
+
+
+def _fernet_key(path: Path) -> str:
+    key = _read_or_make(
+        path, lambda: base64.urlsafe_b64encode(secrets.token_bytes(SHORTEST)).decode()
+    )
+    try:
+        if len(base64.urlsafe_b64decode(key)) == SHORTEST:
+            return key
+    except ValueError:
+        pass
+    raise _damaged(path, f"does not hold {SHORTEST} bytes in URL-safe base64")
 
 
 def _damaged(path: Path, how: str) -> ServerKeysError:

@@ -9,6 +9,9 @@ PORTAL_EMAIL_URL      smtp+tls://user:password@host:587; without it mails are wr
 PORTAL_EMAIL_FROM     sender of the mails
 PORTAL_SUPPORT_EMAIL  whom people ask when they are stuck; without it pages name "the operator of this portal"
 PORTAL_DEBUG          1 for development only
+PORTAL_REQUESTS_PER_DAY  most mails with authorisation requests that one environment sends in 24 hours
+PORTAL_BOOKS          1 serves Koppel Books too, a small bookkeeping package to try the API with, at /books/
+PORTAL_BOOKS_API      the API that Koppel Books calls (default: PORTAL_BASE_URL with /api/v1)
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
 CACHE_URL             redis://…; without it a table of the database
 """
@@ -42,6 +45,7 @@ PORTAL_HTTPS = _read(env.bool, "PORTAL_HTTPS", False)
 PORTAL_EMAIL_URL = _read(env.str, "PORTAL_EMAIL_URL", "")
 PORTAL_SUPPORT_EMAIL = _read(env.str, "PORTAL_SUPPORT_EMAIL", "")
 DEBUG = _read(env.bool, "PORTAL_DEBUG", False)
+PORTAL_BOOKS = _read(env.bool, "PORTAL_BOOKS", False)
 
 _base = urlsplit(PORTAL_BASE_URL)
 if _base.scheme not in ("http", "https") or not _base.hostname:
@@ -53,6 +57,7 @@ PORTAL_DATA.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = server_keys.secret_key(PORTAL_DATA)
 PEPPERS = server_keys.peppers(PORTAL_DATA)
 MFA_KEY = server_keys.mfa_key(PORTAL_DATA)
+BOOKS_KEY = server_keys.books_key(PORTAL_DATA) if PORTAL_BOOKS else ""
 ALLOWED_HOSTS = [
     _base.hostname,
     "localhost",
@@ -66,6 +71,7 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 INSTALLED_APPS = [
     "portal",
     "connections.invoices",
+    "connections.books",
     "connections",
     "partners",
     "accounts",
@@ -117,6 +123,8 @@ TEMPLATES = [
                 "django.templatetags.i18n",
                 "django.templatetags.static",
                 "portal.templatetags.ui",
+                "connections.templatetags.functions",
+                "connections.templatetags.guides",
             ],
             "context_processors": [
                 "django.template.context_processors.request",
@@ -179,6 +187,7 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_RATE_LIMITS = {"found_key": "60/h/ip"}
 ACCOUNT_REAUTHENTICATION_TIMEOUT = RECENT_LOGIN_SECONDS
 ACCOUNT_SESSION_REMEMBER = False
 ALLAUTH_TRUSTED_PROXY_COUNT = _read(env.int, "PORTAL_PROXIES", 0)
@@ -252,7 +261,14 @@ if PORTAL_EMAIL_URL:
 # What the portal promises
 
 INVOICE_MAX_BYTES = 10 * 1024 * 1024
+REQUEST_MAILS_PER_DAY = _read(env.int, "PORTAL_REQUESTS_PER_DAY", 6000)
+REQUEST_MAILS_PER_ADDRESS_AND_DAY = 20
 CALLS_FLUSH_SECONDS = 2
+
+# Koppel Books calls this very server: a process needs a thread more than it has such pages at a time.
+
+BOOKS_API = _read(env.str, "PORTAL_BOOKS_API", f"{PORTAL_BASE_URL}/api/v1").rstrip("/")
+BOOKS_AT_ONCE = 3
 
 LOGGING = {
     "version": 1,
@@ -276,5 +292,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.request": {"level": "ERROR"},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
     },
 }

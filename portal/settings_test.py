@@ -9,8 +9,9 @@ _data = tempfile.mkdtemp(prefix="koppel-test-")
 atexit.register(shutil.rmtree, _data, ignore_errors=True)
 os.environ["PORTAL_DATA"] = _data
 
+from portal import server_keys  # noqa: E402
 from portal.settings import *  # noqa: E402, F403
-from portal.settings import DATABASES, STORAGES  # noqa: E402
+from portal.settings import DATABASES, PORTAL_DATA, STORAGES  # noqa: E402
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, so that every thread of the served portal has a connection of its own.
@@ -22,4 +23,5 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True
+PORTAL_BOOKS, BOOKS_KEY = True, server_keys.books_key(PORTAL_DATA)
 CALLS_FLUSH_SECONDS = 0  # written with the call, so that a test sees it at once

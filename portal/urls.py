@@ -1,6 +1,7 @@
 """The portal's table of contents."""
 
 from allauth.account.decorators import secure_admin_login
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("", home, name="home"),
     path("", include("connections.urls")),
     path("", include("connections.invoices.urls")),
+    path("", include("partners.urls")),
     path("", include("accounts.urls")),
     path("language/", set_language, name="set_language"),
     path("health/live", health.live, name="live"),
@@ -30,3 +32,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
 ]
+if settings.PORTAL_BOOKS:
+    urlpatterns.append(path("books/", include("connections.books.urls")))

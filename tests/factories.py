@@ -11,6 +11,7 @@ from accounts.roles import Role
 from connections.functions import FUNCTIONS
 from connections.models import Access, App
 from connections.services import create_connection
+from partners import services as partners
 
 PASSWORD = "a long sentence to remember"
 
@@ -18,6 +19,9 @@ PASSWORD = "a long sentence to remember"
 class EnvironmentFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = Environment
+
+    class Params:
+        accountant = factory.Trait(accountant_right=True)
 
     name = factory.Sequence(lambda n: f"Company {n}")
 
@@ -103,3 +107,34 @@ def connect(owner=None, organisation=None, app=None, **values):
         op_id=uuid.uuid4(),
         **{"name": "Bookkeeping", "access": Access.ALL, **values},
     )
+
+
+def ask(asker=None, client=None, app=None, **values):
+    """An authorisation request to `client`, the member of an organisation, asked for all of `app`."""
+    asker = asker or UserFactory(advanced=True, environment__accountant=True)
+    client = client or MembershipFactory(user__administrator=True)
+    app = app or AppFactory()
+    return partners.ask(
+        by=asker,
+        **{
+            "client_name": client.organisation.name,
+            "email": client.user.email,
+            "country": client.organisation.country,
+            "registration_number": client.organisation.registration_number,
+            "app": app,
+            "accountant_pays": True,
+            "functions": app.functions,
+            "language": "en",
+            "op_id": uuid.uuid4(),
+            **values,
+        },
+    )
+
+
+def let_in(asker=None, client=None, functions=None, **values):
+    """The mandate that comes of an accepted request; with `functions`, of fewer than were asked."""
+    client = client or MembershipFactory(user__administrator=True)
+    request = ask(asker, client, **values)
+    partners.accept(request=request, functions=functions or request.functions, by=client.user)
+    request.mandate.refresh_from_db()
+    return request.mandate

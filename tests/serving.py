@@ -65,7 +65,8 @@ def serving(data, *, workers=2):
         subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--workers", str(workers), "--skip-checks"],
             cwd=settings.BASE_DIR,
-            env=environment_of(data) | {"PORT": str(port)},
+            env=environment_of(data)
+            | {"PORT": str(port), "PORTAL_BASE_URL": f"http://localhost:{port}"},
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -128,6 +129,25 @@ class Person:
         ]
         headers = {"Referer": self.url + path, **values.pop("headers", {})}
         return self._open(Request(self.url + path, urlencode(values).encode(), headers))
+
+    def upload(self, path, **files):
+        """Post a form with files, each a name and its bytes."""
+        token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', self.page)[1]
+        parts = [("csrfmiddlewaretoken", "", token.encode())]
+        parts += [
+            (field, f'; filename="{name}"', content) for field, (name, content) in files.items()
+        ]
+        body = b"".join(
+            f'--limit\r\nContent-Disposition: form-data; name="{field}"{name}\r\n\r\n'.encode()
+            + content
+            + b"\r\n"
+            for field, name, content in parts
+        )
+        headers = {
+            "Referer": self.url + path,
+            "Content-Type": "multipart/form-data; boundary=limit",
+        }
+        return self._open(Request(self.url + path, body + b"--limit--\r\n", headers))
 
     def log_in(self, email, password):
         self.get("/accounts/login/")

@@ -11,17 +11,21 @@ NAMES = {
     "app_key": _("App Key"),
     "changed": _("changed"),
     "connections": _("connections"),
+    "email": _("email"),
     "first_name": _("first name"),
     "functions": _("API functions"),
     "invoices": _("invoices"),
     "language": _("language"),
     "last_name": _("last name"),
     "name": _("name"),
+    "organisations": _("organisations"),
     "receiving": _("receives invoices"),
     "removed": _("removed"),
+    "requests": _("requests"),
     "role": _("role"),
     "sending": _("sends invoices"),
 }
+FUNCTIONS_NAMED = 3  # of more, the number says enough
 CODES = {
     "role": {
         "basic": _("Basic user"),
@@ -78,6 +82,8 @@ def _value(name, value):
         return gettext("yes") if value else gettext("no")
     if isinstance(value, dict):
         return ", ".join(f"{_name(key)}: {_value(key, item)}" for key, item in value.items())
+    if name == "functions" and len(value) > FUNCTIONS_NAMED:
+        return str(len(value))
     if isinstance(value, list):
         return ", ".join(_name(item) if name == "changed" else str(item) for item in value)
     return str(CODES.get(name, {}).get(value, value))

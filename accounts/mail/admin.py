@@ -16,5 +16,5 @@ class MailAdmin(ReadOnlyAdmin):
         "last_error",
     ]
     search_fields = ["to"]
-    exclude = ["body"]  # it can hold a link that opens an account
+    exclude = ["body", "html"]  # they can hold a link that opens an account
     show_full_result_count = False

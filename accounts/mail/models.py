@@ -19,6 +19,7 @@ class Mail(models.Model):
     sender = models.CharField(max_length=254)
     subject = models.CharField(max_length=250)
     body = models.TextField()
+    html = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     send_after = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -2,10 +2,11 @@
 
 import logging
 import random
+import re
 from datetime import timedelta
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -31,13 +32,47 @@ def queue(template, *, to, language, **context):
         text = render_to_string(
             f"mail/{template}.txt", {"base_url": settings.PORTAL_BASE_URL, **context}
         )
-    subject, _, body = text.strip().partition("\n")
-    return Mail.objects.create(
-        to=to,
-        sender=settings.DEFAULT_FROM_EMAIL,
-        subject=" ".join(subject.split())[:250],
-        body=body.strip() + "\n",
+        subject, _, body = text.strip().partition("\n")
+        body = re.sub(r"\n{3,}", "\n\n", body)
+        return Mail.objects.create(
+            to=to,
+            sender=settings.DEFAULT_FROM_EMAIL,
+            subject=" ".join(subject.split())[:250],
+            body=body.strip() + "\n",
+            html=as_html(subject, body),
+        )
+
+
+def tell(template, users, **context):
+    """Queue the mail for each of these people, in their language."""
+    for user in users:
+        queue(template, to=user.email, language=user.language, user=user, **context)
+
+
+def as_html(subject, body):
+    """The same mail for readers that show HTML: its paragraphs, its lists and its links."""
+    return render_to_string(
+        "mail/layout.html",
+        {
+            "subject": subject,
+            "blocks": [_block(paragraph) for paragraph in body.strip().split("\n\n") if paragraph],
+            "language": translation.get_language(),
+        },
     )
+
+
+def _block(paragraph):
+    """A paragraph as lines, each text, an item of a list ("- ") or a link."""
+    lines = [line.strip() for line in paragraph.strip().split("\n")]
+    return [
+        {
+            "text": line.removeprefix("- "),
+            "item": line.startswith("- "),
+            "link": f"{line}/".startswith(f"{settings.PORTAL_BASE_URL}/") and " " not in line,
+        }
+        for line in lines
+        if line
+    ]
 
 
 def send_due(limit=50):
@@ -63,7 +98,7 @@ def _take(mail):
 
 
 def _send(mail, connection):
-    message = EmailMessage(
+    message = EmailMultiAlternatives(
         mail.subject,
         mail.body,
         mail.sender,
@@ -71,6 +106,8 @@ def _send(mail, connection):
         connection=connection,
         headers={"Message-ID": f"<koppel-{mail.pk}@{mail.sender.rpartition('@')[2].rstrip('>')}>"},
     )
+    if mail.html:
+        message.attach_alternative(mail.html, "text/html")
     try:
         message.send()
     except Exception as error:

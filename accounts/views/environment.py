@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import services
-from accounts.access import environment_page, organisation_page
+from accounts.access import comes_from_partner, environment_page, organisation_page
 from accounts.forms import OrganisationForm, SearchForm, SwitchesForm
 from accounts.models import Membership, Organisation, User
 from accounts.roles import Permission
@@ -60,14 +60,16 @@ def add_organisation(request):
 @organisation_page(Permission.VIEW_ORGANISATION)
 @require_safe
 def organisation(request, organisation):
+    at_home = not comes_from_partner(request.user, organisation)
+    people = User.objects.filter(memberships__organisation=organisation)
+    if not at_home:  # other accountants' people are no business of theirs
+        people = people.filter(environment__in=[organisation.environment, request.user.environment])
     context = {
         "organisation": organisation,
         "addresses": organisation.addresses.order_by("value"),
-        "may_change": request.user.may(Permission.MANAGE_ORGANISATIONS),
-        "may_manage_users": request.user.may(Permission.MANAGE_USERS),
-        "page": page_of(
-            request, User.objects.filter(memberships__organisation=organisation), by="last_name"
-        ),
+        "may_change": at_home and request.user.may(Permission.MANAGE_ORGANISATIONS),
+        "may_manage_users": at_home and request.user.may(Permission.MANAGE_USERS),
+        "page": page_of(request, people.select_related("environment"), by="last_name"),
     }
     return render_part(request, "accounts/organisation.html", "accounts/_members.html", context)
 

@@ -93,7 +93,7 @@ class InboxListing(Listing):
     "SendDocument",
     router,
     document=_XML_BODY,
-    response={201: SentOut, 200: SentOut, 413: Problem, 422: Problem},
+    response={201: SentOut, 200: SentOut, 409: Problem, 413: Problem, 422: Problem},
 )
 def send_document(request, organisation: str):
     """Send a UBL Invoice or CreditNote, as the body of the request, at most 10 MB.
@@ -111,6 +111,8 @@ def send_document(request, organisation: str):
         raise ApiError(_NOT_READ[type(wrong)], details=str(wrong)) from None
     except services.WrongSender:
         raise ApiError(errors.WRONG_SENDER) from None
+    except services.NumberUsed as used:
+        raise ApiError(errors.NUMBER_USED, used_on=used.used_on.isoformat()) from None
     except services.SendingOff:
         raise ApiError(errors.SENDING_OFF) from None
     except services.KeyReused:

@@ -108,6 +108,7 @@ class Invoice(models.Model):
         indexes = [
             models.Index(fields=["created_at", "id"], name="invoices_in_order"),
             models.Index(fields=["sender", "created_at", "id"], name="outbox_in_order"),
+            models.Index(fields=["sender", "number"], name="invoice_by_number"),
             models.Index(fields=["receiver", "created_at", "id"], name="inbox_in_order"),
         ]
 

@@ -14,6 +14,7 @@ from accounts.services import Refused
 from connections.invoices import ubl
 from connections.invoices.models import Document, Invoice, Offer, SentOnce
 from connections.models import Connection
+from connections.services import entered
 
 MOST_AT_ONCE = 500
 
@@ -24,6 +25,14 @@ class WrongSender(Exception):
 
 class SendingOff(Exception):
     """Sending is switched off for the organisation."""
+
+
+class NumberUsed(Exception):
+    """The organisation has used the number for an invoice of another date, `used_on` (R41)."""
+
+    def __init__(self, used_on):
+        super().__init__(used_on)
+        self.used_on = used_on
 
 
 class KeyReused(Exception):
@@ -60,12 +69,14 @@ def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tupl
     Answers the invoice and whether it is new: the same `idempotency_key` (at most 255 characters, "" for
     none) with the same bytes answers the invoice of the first time. `check` is called inside the
     transaction and may refuse by raising. An invoice whose receiver is not found is stored too, without one.
-    Raises ubl.NotUbl and its kinds, WrongSender, SendingOff, KeyReused.
+    Raises ubl.NotUbl and its kinds, WrongSender, SendingOff, NumberUsed, KeyReused.
     """
     document = ubl.read(xml)
     digest = hashlib.sha256(xml).hexdigest()
     try:
         with transaction.atomic():
+            # Before the keys, as everybody does who ends them; so numbers are given out one at a time.
+            Organisation.objects.select_for_update(no_key=True).get(pk=through.organisation_id)
             check()
             earlier = _sent_before(through, idempotency_key, digest)
             if earlier:
@@ -102,12 +113,14 @@ def confirm(*, invoice, through, check=lambda: None) -> Offer:
 def reoffer(*, invoices, organisation, by) -> Reoffered:
     """Put `invoices` before every live connection of `organisation` that may fetch them, again (R50).
 
+    People of a partner put them before the connections of that partner alone.
+
     `invoices` is a queryset; of those that the organisation received, the oldest MOST_AT_ONCE are taken. What
     was retrieved is ready again, and the software gets it a second time. Twice is as good as once.
-    Raises NothingConnected and NothingChosen.
+    Raises OutOfReach, NothingConnected and NothingChosen.
     """
-    Organisation.objects.select_for_update().get(pk=organisation.pk)
-    connections = connections_that_fetch(organisation)
+    organisation = entered(organisation, by)
+    connections = connections_to_offer(organisation, by)
     if not connections:
         raise NothingConnected(organisation)
     oldest = invoices.received_by(organisation).order_by("created_at", "pk")[:MOST_AT_ONCE]
@@ -137,12 +150,17 @@ def reoffer(*, invoices, organisation, by) -> Reoffered:
     return Reoffered(len(chosen), connections)
 
 
+def connections_to_offer(organisation, by) -> list[Connection]:
+    """Of the connections that may fetch, those that `by` may offer invoices to again."""
+    return [it for it in connections_that_fetch(organisation) if it.is_managed_by(by)]
+
+
 def connections_that_fetch(organisation) -> list[Connection]:
     """The live connections of `organisation` that may fetch received invoices now (R5), the oldest first."""
     connections = (
         Connection.objects.live()
         .filter(organisation=organisation)
-        .select_related("app", "owner")
+        .select_related("app", "owner", "organisation", "mandate")
         .with_owner_standing()
         .order_by("pk")
     )
@@ -168,6 +186,7 @@ def _store(document, xml, digest, through):
         raise SendingOff
     if _named(document.supplier) != [sender]:
         raise WrongSender
+    _refuse_used_number(document, sender)
     receiver = next(iter(_named(document.customer)), None)
     if receiver and not receiver.receiving:
         receiver = None
@@ -189,6 +208,22 @@ def _store(document, xml, digest, through):
     Document.objects.create(invoice=invoice, xml=xml)
     _offer(invoice)
     return invoice
+
+
+def _refuse_used_number(document, sender):
+    """Two programs of one organisation whose number series meet are told at once (R41).
+
+    The same number and date is a duplicate, not another invoice. What was not delivered has used no number.
+    """
+    earlier = (
+        Invoice.objects.filter(
+            sender=sender, number=document.number, kind=document.kind, receiver__isnull=False
+        )
+        .exclude(issue_date=document.issue_date)
+        .first()
+    )
+    if earlier:
+        raise NumberUsed(earlier.issue_date)
 
 
 def _named(party):

@@ -13,11 +13,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import environment_page, organisation_page
 from accounts.models import Organisation
 from accounts.roles import Permission
+from connections.functions import FUNCTIONS
 from connections.invoices import services, ubl
 from connections.invoices.forms import ReceivedFilterForm, ReofferForm, SentFilterForm
 from connections.invoices.models import Invoice
 from portal.htmx import render_part
 from portal.paging import page_of
+
+# What software needs to list, and a partner's people to look.
+LISTS = {"received": "GetInboxDocuments", "sent": "GetOutboxDocuments"}
 
 
 @environment_page(Permission.VIEW_ORGANISATION)
@@ -32,13 +36,13 @@ def sent(request):
     return _of_all(request, "sent")
 
 
-@organisation_page(Permission.VIEW_ORGANISATION)
+@organisation_page(Permission.VIEW_ORGANISATION, FUNCTIONS["GetInboxDocuments"])
 @require_safe
 def received_of(request, organisation):
     return _list(request, "received", Invoice.objects.received_by(organisation), organisation)
 
 
-@organisation_page(Permission.VIEW_ORGANISATION)
+@organisation_page(Permission.VIEW_ORGANISATION, FUNCTIONS["GetOutboxDocuments"])
 @require_safe
 def sent_of(request, organisation):
     return _list(request, "sent", Invoice.objects.sent_by(organisation), organisation)
@@ -78,7 +82,7 @@ def xml(request, organisation, uuid):
     )
 
 
-@organisation_page(Permission.MANAGE_KEYS)
+@organisation_page(Permission.MANAGE_KEYS, FUNCTIONS["GetInboxDocument"])
 @require_http_methods(["GET", "HEAD", "POST"])
 def reoffer(request, organisation):
     """Re-offer to API: ticked invoices at once, everything that the filter finds after a question (R50)."""
@@ -103,7 +107,7 @@ def reoffer(request, organisation):
         else:
             messages.success(request, _in_words(done))
             return redirect(_back(request, organisation, chosen))
-    connections = services.connections_that_fetch(organisation)
+    connections = services.connections_to_offer(organisation, request.user)
     context = {
         "organisation": organisation,
         "query": _filters_of(request),
@@ -119,7 +123,7 @@ def reoffer(request, organisation):
 
 def _of_all(request, box):
     """The invoices of all organisations within reach; who has one sees the page of that one."""
-    organisations = Organisation.objects.reachable_by(request.user)
+    organisations = Organisation.objects.reachable_by(request.user, LISTS[box])
     first = list(organisations[:2])
     if len(first) == 1:
         page = reverse(f"invoices:{box}-of", args=[first[0].organisation_id])
@@ -145,15 +149,23 @@ def _list(request, box, invoices, organisation=None, *, member=True):
         "is_received": is_received,
         "may_manage_keys": may_manage_keys,
         "may_reoffer": may_reoffer,
-        "connected": may_reoffer and bool(services.connections_that_fetch(organisation)),
+        "connected": may_reoffer
+        and bool(services.connections_to_offer(organisation, request.user)),
         "query": _filters_of(request),
     }
     return render_part(request, "invoices/list.html", "invoices/_rows.html", context)
 
 
 def _invoice(organisation, uuid, *related):
-    found = Invoice.objects.of(organisation).with_delivery().select_related(*related)
-    return get_object_or_404(found, uuid=uuid)
+    """One that the organisation received or sent; a partner's people open what their software may fetch."""
+    found = Invoice.objects.of(organisation)
+    if organisation.let_do is not None:
+        found = Invoice.objects.none()
+        if "GetInboxDocument" in organisation.let_do:
+            found |= Invoice.objects.received_by(organisation)
+        if "GetOutboxDocument" in organisation.let_do:
+            found |= Invoice.objects.sent_by(organisation)
+    return get_object_or_404(found.with_delivery().select_related(*related), uuid=uuid)
 
 
 def _offers(invoice):

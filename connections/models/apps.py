@@ -1,20 +1,33 @@
 """Software packages and their logos."""
 
+from django.core.validators import URLValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Environment
+from accounts.models import Environment, Organisation, Plan
 from connections.functions import in_order
 
 
 class AppQuerySet(models.QuerySet):
+    def published(self):
+        return self.filter(environment__isnull=True, published=True)
+
     def usable_by(self, environment):
         """What this environment may connect: the published Generic Apps and its Own Apps."""
-        return self.filter(Q(environment__isnull=True, published=True) | Q(environment=environment))
+        return self.published() | self.filter(environment=environment)
+
+    def seen_by(self, user):
+        """What this person may look at: the own ones, and Own Apps of organisations within reach."""
+        own = Q(environment=user.environment_id, environment__isnull=False)
+        reachable = Organisation.objects.reachable_by(user).values("environment")
+        return self.filter(
+            Q(environment__isnull=True, published=True) | own | Q(environment__in=reachable)
+        )
 
     def search(self, text):
         return self.filter(Q(name__icontains=text) | Q(description__icontains=text))
@@ -40,6 +53,24 @@ class App(models.Model):
     functions = models.JSONField(_("API functions"), default=list)
     published = models.BooleanField(_("published"), default=True)
     quick_connect = models.BooleanField(_("supports Quick Connect"), default=False)
+    connect_url = models.CharField(
+        _("connection window"),
+        max_length=200,
+        blank=True,
+        validators=[URLValidator(["http", "https"])],
+        help_text=_("Where Quick Connect opens the package; empty when it has no address."),
+    )
+    guide = models.TextField(
+        _("guide in English"),
+        blank=True,
+        help_text=_(
+            "How to enter the keys in this package. Markdown; without one, the general steps."
+        ),
+    )
+    guide_nl = models.TextField(_("guide in Dutch"), blank=True)
+    minimum_plan = models.CharField(
+        _("minimum plan"), max_length=20, choices=Plan, default=Plan.BASIC
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AppQuerySet.as_manager()
@@ -66,6 +97,22 @@ class App(models.Model):
     @property
     def kind(self):
         return _("Generic App") if self.is_generic else _("Own App")
+
+    @property
+    def direction(self):
+        """Whether the software sends, receives, or both, as far as it asks."""
+        sends, receives = "SendDocument" in self.functions, "GetInboxDocument" in self.functions
+        if sends and receives:
+            return _("Sends and receives")
+        return _("Sends") if sends else _("Receives") if receives else _("Neither")
+
+    @property
+    def guide_here(self):
+        """The guide in the language of the reader, or in the other one; empty when there is none."""
+        guides = [self.guide, self.guide_nl]
+        if get_language() == "nl":
+            guides.reverse()
+        return guides[0] or guides[1]
 
     @property
     def asked(self):

@@ -3,7 +3,7 @@
 import uuid
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -56,7 +56,14 @@ class ConnectionQuerySet(models.QuerySet):
         )
 
     def owner_stands(self):
+        own = Q(mandate__isnull=True, owner__environment=F("organisation__environment"))
+        through_partnership = Q(
+            mandate__given_at__isnull=False,
+            mandate__ended_at__isnull=True,
+            owner__environment=F("mandate__accountant"),
+        )
         return self.with_owner_standing().filter(
+            own | through_partnership,
             owner_is_member=True,
             owner__is_active=True,
             owner__role__in=roles_that_allow(Permission.MANAGE_KEYS),
@@ -79,6 +86,16 @@ class ConnectionQuerySet(models.QuerySet):
             .filter(Exists(_live_keys().filter(first_used_at__isnull=True)))
         )
 
+    def unused_for(self, duration):
+        """Made, or given new keys, that long ago, and never used since (R21)."""
+        return self.never_used().filter(
+            Exists(_live_keys().filter(created_at__lte=timezone.now() - duration))
+        )
+
+    def without_keys(self):
+        """Those whose keys ended without new ones, because somebody found them for instance."""
+        return self.live().owner_stands().filter(~Exists(_live_keys()))
+
     def search(self, text):
         """By the name of key, package or organisation, or by a whole App Key, old or new."""
         return self.filter(
@@ -92,11 +109,14 @@ class ConnectionQuerySet(models.QuerySet):
         """With all that a row or a page about a connection says, in one query."""
         newest = KeySet.objects.filter(connection=OuterRef("pk")).order_by("-version")
         return (
-            self.select_related("app__logo", "organisation__environment", "owner")
+            self.select_related(
+                "app__logo", "organisation__environment", "owner", "mandate__accountant"
+            )
             .with_owner_standing()
             .annotate(
                 app_key=Subquery(newest.values("app_key")[:1]),
                 last_used_at=Subquery(newest.values("last_used_at")[:1]),
+                keys_ended=Subquery(newest.values("retired_because")[:1]),
             )
         )
 
@@ -108,6 +128,7 @@ class Connection(models.Model):
         ACTIVE = "active", _("Active")
         NEVER_USED = "never_used", _("Never used")
         SUSPENDED = "suspended", _("Suspended")
+        KEYS_ENDED = "keys_ended", _("Keys ended")
         REVOKED = "revoked", _("Revoked")
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -119,6 +140,9 @@ class Connection(models.Model):
     access = models.CharField(_("access"), max_length=10, choices=Access, default=Access.ALL)
     functions = models.JSONField(default=list, editable=False)
     owner = models.ForeignKey(User, models.PROTECT, related_name="owned_connections")
+    mandate = models.ForeignKey(  # under which the owner works here; none for the organisation's own people
+        "partners.Mandate", models.PROTECT, null=True, editable=False, related_name="connections"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     revoked_at = models.DateTimeField(null=True, editable=False)
@@ -165,9 +189,37 @@ class Connection(models.Model):
         return self.revoked_at is not None
 
     @property
+    def made_by(self):
+        """The environment whose people made it: the accountant's, or the organisation's own."""
+        return self.mandate.accountant if self.mandate else self.organisation.environment
+
+    @property
+    def is_blocked(self):
+        """Whether support has blocked the organisation's environment, or that of the accountant."""
+        return bool(self.organisation.environment.blocked_at or self.made_by.blocked_at)
+
+    @property
     def owner_stands(self):
         """Whether the owner may own it now; needs `with_owner_standing` (R7)."""
-        return self.owner_is_member and self.owner.may(Permission.MANAGE_KEYS)
+        return (
+            self.owner_is_member
+            and self._owner_comes_from_here
+            and self.owner.may(Permission.MANAGE_KEYS)
+        )
+
+    @property
+    def _owner_comes_from_here(self):
+        """From the organisation's environment, or from an accountant whose partnership is Active (R4)."""
+        if self.mandate is None:
+            return self.owner.environment_id == self.organisation.environment_id
+        return self.mandate.is_active and self.owner.environment_id == self.mandate.accountant_id
+
+    def is_managed_by(self, user):
+        """Whether people of the user's environment may change it: a partner's only what is theirs (R34)."""
+        environment = user.environment_id
+        return environment == self.organisation.environment_id or (
+            self.mandate is not None and environment == self.mandate.accountant_id
+        )
 
     @property
     def status(self):
@@ -176,6 +228,8 @@ class Connection(models.Model):
             return self.Status.REVOKED
         if not self.owner_stands:
             return self.Status.SUSPENDED
+        if self.keys_ended:
+            return self.Status.KEYS_ENDED
         return self.Status.ACTIVE if self.last_used_at else self.Status.NEVER_USED
 
     @property
@@ -185,12 +239,13 @@ class Connection(models.Model):
             app=frozenset(self.app.functions),
             key=None if self.access == Access.ALL else frozenset(self.functions),
             owner=rights.accesses_of_owner(stands=self.owner_stands, accesses=self.owner_accesses),
+            partnership=frozenset(self.mandate.functions) if self.mandate else None,
         )
 
     @property
     def opens(self):
         """What the keys open now, in a few words for the overview; needs `for_list`."""
-        allowed = self.rights.effective() if not self.is_revoked else ()
+        allowed = () if self.is_revoked or self.keys_ended else self.rights.effective()
         uses = [str(word) for name, word in _MAIN_USES.items() if name in allowed]
         if uses or not allowed:
             return ", ".join(uses)

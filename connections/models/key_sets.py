@@ -17,6 +17,16 @@ class KeySetQuerySet(models.QuerySet):
     def retire(self, reason, by):
         return self.live().update(retired_at=timezone.now(), retired_by=by, retired_because=reason)
 
+    def never_used(self):
+        return self.live().filter(first_used_at__isnull=True)
+
+    def of_secret(self, secret: keys.Secret):
+        """The live key sets of which this is the Secret: one or none, under whatever pepper."""
+        tags = Q(pk__in=[])
+        for number, pepper in settings.PEPPERS.keys.items():
+            tags |= Q(pepper=number, leak_tag=keys.leak_tag(secret.reveal(), pepper=pepper))
+        return self.live().filter(tags)
+
     def for_call(self, app_key):
         """The key set of `app_key` with all that a call's checks read, in one query; or None."""
         members = Membership.objects.filter(
@@ -24,7 +34,10 @@ class KeySetQuerySet(models.QuerySet):
         )
         return (
             self.select_related(
-                "connection__app", "connection__owner", "connection__organisation__environment"
+                "connection__app",
+                "connection__owner",
+                "connection__organisation__environment",
+                "connection__mandate__accountant",
             )
             .annotate(
                 owner_is_member=Exists(members),
@@ -41,6 +54,7 @@ class KeySet(models.Model):
     class Retired(models.TextChoices):
         SUPERSEDED = "superseded", _("Replaced by new keys")
         REVOKED = "revoked", _("Revoked")
+        FOUND = "found", _("Found by somebody and ended")
 
     connection = models.ForeignKey(
         "connections.Connection", models.PROTECT, related_name="key_sets"
@@ -49,11 +63,13 @@ class KeySet(models.Model):
     app_key = models.CharField(max_length=keys.APP_KEY_LENGTH, unique=True)
     pepper = models.PositiveSmallIntegerField()
     secret_digest = models.CharField(max_length=64)
+    leak_tag = models.CharField(max_length=64, db_index=True, editable=False)
     op_id = models.UUIDField(unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     first_used_at = models.DateTimeField(null=True, editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)
+    reminded_at = models.DateTimeField(null=True, editable=False)
     retired_at = models.DateTimeField(null=True, editable=False)
     retired_by = models.ForeignKey(
         User, models.PROTECT, null=True, editable=False, related_name="+"

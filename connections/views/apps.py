@@ -22,13 +22,15 @@ def details(request, pk):
     return render(request, "connections/app.html", {"app": app, "connections": connections[:20]})
 
 
-@environment_page(Permission.MANAGE_KEYS)
+@environment_page(Permission.MANAGE_APPS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request, pk):
     """Edit details: name, logo and permissions of an Own App; a Generic App has none to edit (R10)."""
     app = _app(request, pk)
     if app.is_generic:
         return render(request, "connections/generic_app.html", {"app": app}, status=403)
+    if app.environment_id != request.user.environment_id:  # a client's, seen through a partnership
+        raise Http404
     return _edit_own_app(request, app)
 
 
@@ -51,9 +53,7 @@ def _edit_own_app(request, app):
 @require_safe
 def logo(request, digest):
     """A logo by the digest of its bytes: it never changes, so browsers keep it."""
-    found = AppLogo.objects.filter(
-        digest=digest, app__in=App.objects.usable_by(request.user.environment)
-    ).first()
+    found = AppLogo.objects.filter(digest=digest, app__in=App.objects.seen_by(request.user)).first()
     if found is None:
         raise Http404
     return HttpResponse(
@@ -67,9 +67,7 @@ def logo(request, digest):
 
 
 def _app(request, pk):
-    app = (
-        App.objects.usable_by(request.user.environment).select_related("logo").filter(pk=pk).first()
-    )
+    app = App.objects.seen_by(request.user).select_related("logo").filter(pk=pk).first()
     if app is None:
         raise Http404
     return app

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Q, Sum
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -33,6 +34,7 @@ def detail(request, organisation, number):
         return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
     calls = CallCount.objects.of(connection)
     days, refusals = _days(calls), refusals_of(connection, calls)
+    may_manage = connection.is_managed_by(request.user)
     context = {
         "connection": connection,
         "last_call": calls.filter(code="").order_by("-last_at").first(),
@@ -46,11 +48,14 @@ def detail(request, organisation, number):
         )[:10],
         "days": days,
         "has_calls": any(day["accepted"] or day["refused"] for day in days),
-        "may_take_over": request.user.may(Permission.TAKE_OVER),
+        "may_manage": may_manage,
+        "may_take_over": may_manage and request.user.may(Permission.TAKE_OVER),
         "take_over": connection.url("take-over"),
+        "new_keys": connection.url("new-keys"),
         "refusals": refusals,
         "trouble": next(filter(is_trouble, refusals), None),
-        "events": Event.objects.about("connection", connection.uuid)
+        "events": Event.objects.of(request.user.environment)
+        .about("connection", connection.uuid)
         .select_related("actor")
         .newest_first()[:20],
     }
@@ -63,7 +68,7 @@ def detail(request, organisation, number):
 @sensitive_variables("pair")
 def new_keys(request, organisation, number):
     """Create new keys: the answer to the POST shows them once, and the old ones are dead (R16)."""
-    connection = connection_of(organisation, number)
+    connection = _managed(request, organisation, number)
     return _another_set(request, connection, services.create_new_keys, "connections/new_keys.html")
 
 
@@ -72,7 +77,7 @@ def new_keys(request, organisation, number):
 @require_http_methods(["GET", "HEAD", "POST"])
 def take_over(request, organisation, number):
     """Take over a connection whose owner may not own it any more, with new keys (R7)."""
-    connection = connection_of(organisation, number)
+    connection = _managed(request, organisation, number)
     return _another_set(request, connection, services.take_over, "connections/take_over.html")
 
 
@@ -97,11 +102,12 @@ def _another_set(request, connection, service, page):
 @require_http_methods(["GET", "HEAD", "POST"])
 def accesses(request, organisation, number):
     """Edit details of the connection: what its key is given (R26)."""
-    connection = connection_of(organisation, number)
+    connection = _managed(request, organisation, number)
     form = AccessForm(
         request.POST or None,
         app=connection.app,
-        owner_accesses=connection.rights.owner,
+        owner_accesses=services.accesses_of(connection.owner, organisation),
+        client_allows=connection.mandate.functions if connection.mandate else None,
         initial={"access": connection.access, "functions": connection.functions},
     )
     refusal = None
@@ -125,12 +131,12 @@ def accesses(request, organisation, number):
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke(request, organisation, number):
     """Revoke connection: what stops, what stays, and the reminder (R18)."""
-    connection = connection_of(organisation, number)
+    connection = _managed(request, organisation, number)
     if request.method == "POST":
         try:
             services.revoke(connection=connection, by=request.user)
-        except services.Ended as ended:
-            messages.warning(request, str(ended))
+        except services.Refused as refused:
+            messages.warning(request, str(refused))
         else:
             messages.success(
                 request,
@@ -147,11 +153,11 @@ def revoke(request, organisation, number):
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request, organisation, number):
     """Delete connection: only a revoked one (R19)."""
-    connection = connection_of(organisation, number)
+    connection = _managed(request, organisation, number)
     if request.method == "POST":
         try:
             services.delete(connection=connection, by=request.user)
-        except services.NotRevoked as refused:
+        except services.Refused as refused:
             messages.warning(request, str(refused))
             return redirect(connection)
         messages.success(
@@ -171,6 +177,14 @@ def connection_of(organisation, number):
     )
     if connection is None:
         raise Http404
+    return connection
+
+
+def _managed(request, organisation, number):
+    """The same, for people who may change it: 403 with the reason for others."""
+    connection = connection_of(organisation, number)
+    if not connection.is_managed_by(request.user):
+        raise PermissionDenied(services.NotYours(connection))
     return connection
 
 

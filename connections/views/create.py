@@ -2,22 +2,29 @@
 
 import re
 
+from django.contrib import messages
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access import environment_page, organisation_page, recent_login_required
+from accounts.access import (
+    comes_from_partner,
+    environment_page,
+    organisation_page,
+    recent_login_required,
+)
 from accounts.forms import SearchForm
 from accounts.models import Organisation
 from accounts.roles import Permission
 from connections import services
 from connections.forms import ConnectionForm, OwnAppForm
-from connections.models import App, Connection
+from connections.models import Access, App, Connection
 from portal.htmx import render_part
 
 STEPS = [_("Choose the package"), _("Name and access"), _("Copy the keys")]
@@ -33,20 +40,22 @@ ORGANISATIONS_SHOWN = 100
 def choose_organisation(request):
     """For whom? With one organisation there is nothing to choose. `kind` and `app` travel on."""
     kind, app, filters = _kind(request), _app(request), SearchForm(request.GET)
+    wishes = _wishes(request)
     reachable = Organisation.objects.reachable_by(request.user).by_name()
     first = list(reachable[:2])
     if len(first) == 1:
-        return redirect(_after_choosing(first[0], kind, app))
+        return redirect(_after_choosing(first[0], kind, app, wishes))
     found = list(filters.narrow(reachable)[: ORGANISATIONS_SHOWN + 1])
     context = {
         "choices": [
-            (organisation, _after_choosing(organisation, kind, app))
+            (organisation, _after_choosing(organisation, kind, app, wishes))
             for organisation in found[:ORGANISATIONS_SHOWN]
         ],
         "more": len(found) > ORGANISATIONS_SHOWN,
         "filters": filters,
         "kind": kind,
         "app": app,
+        "wishes": wishes,
     }
     return render_part(
         request, "connections/choose_organisation.html", "connections/_organisations.html", context
@@ -66,6 +75,7 @@ def choose_package(request, organisation):
         "apps": apps.order_by(F("environment").desc(nulls_first=True), Lower("name"), "pk"),
         "kind": kind,
         "filters": filters,
+        "may_add_apps": not comes_from_partner(request.user, organisation),
         "connected": set(organisation.connections.live().values_list("app", flat=True)),
         "steps": STEPS,
     }
@@ -74,7 +84,7 @@ def choose_package(request, organisation):
     )
 
 
-@organisation_page(Permission.MANAGE_KEYS)
+@organisation_page(Permission.MANAGE_APPS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_own_app(request, organisation):
     """Step 1, the other way: make an Own App, then go on with it."""
@@ -113,7 +123,8 @@ def create(request, organisation, app):
         request.POST or None,
         app=app,
         owner_accesses=services.accesses_of(request.user, organisation),
-        initial={"name": app.name},
+        client_allows=organisation.let_do,
+        initial={"name": app.name, **_prefilled(request)},
     )
     context = {"organisation": organisation, "app": app, "form": form, "steps": STEPS}
     if request.method == "POST" and form.is_valid():
@@ -124,6 +135,9 @@ def create(request, organisation, app):
             return keys_page(request, connection, pair, new=True)
         except services.AlreadyCreated as already:
             return already_created_page(request, already, organisation)
+        except services.OutOfReach as refused:
+            messages.warning(request, str(refused))
+            return redirect("home")
         except services.AlreadyConnected as already:
             context["already"] = already
             context["connected"] = Connection.objects.for_list().get(pk=already.connection.pk)
@@ -155,11 +169,29 @@ def _app(request):
     return int(app) if re.fullmatch(r"[0-9]{1,9}", app) else None
 
 
-def _after_choosing(organisation, kind, app):
+def _wishes(request):
+    """What a vendor's link prefills, as it travels from page to page."""
+    wishes = {
+        name: request.GET.get(name, "").replace("\0", "")[:600] for name in ("name", "functions")
+    }
+    return {name: value for name, value in wishes.items() if value}
+
+
+def _prefilled(request):
+    """The same as a beginning of the form; the person reviews it, and its boxes keep their limits."""
+    wishes = _wishes(request)
+    beginning = {"name": wishes["name"][:60]} if "name" in wishes else {}
+    if "functions" in wishes:
+        beginning |= {"access": Access.CHOSEN, "functions": wishes["functions"].split(",")}
+    return beginning
+
+
+def _after_choosing(organisation, kind, app, wishes):
     """Where the choice of an organisation leads: to the package already known, or the gallery."""
     where = {"organisation": organisation.organisation_id}
     if app:
-        return reverse("connections:create", kwargs={**where, "app": app})
+        query = f"?{urlencode(wishes)}" if wishes else ""
+        return reverse("connections:create", kwargs={**where, "app": app}) + query
     return reverse("connections:new", kwargs=where) + (f"?kind={kind}" if kind else "")
 
 

@@ -1,18 +1,22 @@
 """Where a person begins, and the connections of all organisations or of one."""
 
-from django.db.models import Count, Max, Q, Sum
+from datetime import timedelta
+
+from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts.access import environment_page, organisation_page
+from accounts.access import comes_from_partner, environment_page, organisation_page
 from accounts.models import Organisation, User
 from accounts.roles import Permission
 from connections.forms import FilterForm
 from connections.models import CallCount, Connection
+from partners.models import Mandate
 from portal.htmx import render_part
 from portal.paging import page_of
 
 SHOWN = 5
+UNUSED_AFTER = timedelta(hours=24)
 ORGANISATIONS_SHOWN = 20
 
 
@@ -33,7 +37,8 @@ def home(request):
         "may_add_organisations": request.user.may(Permission.MANAGE_ORGANISATIONS),
     }
     if context["may_manage_keys"]:
-        context |= _state_of(Connection.objects.listed().within_reach_of(request.user))
+        within_reach = Connection.objects.listed().within_reach_of(request.user)
+        context |= _state_of(within_reach, request.user)
     else:
         context["administrators"] = User.objects.administrators_of(request.user.environment)[:SHOWN]
     return render(request, "connections/home.html", context)
@@ -54,11 +59,15 @@ def overview_of(request, organisation):
 def _overview(request, connections, organisation=None):
     form = FilterForm(request.GET)
     found = form.applied_to(connections.listed())
+    page = page_of(request, found.for_list(), by="-created_at")
+    for row in page.rows:
+        row.may_manage = row.is_managed_by(request.user)
     context = {
-        "page": page_of(request, found.for_list(), by="-created_at"),
+        "page": page,
         "count": found.count(),
         "form": form,
         "organisation": organisation,
+        "may_add_apps": organisation is None or not comes_from_partner(request.user, organisation),
     }
     return render_part(request, "connections/overview.html", "connections/_rows.html", context)
 
@@ -73,13 +82,22 @@ _NAMED = [
         "name",
         "app__name",
         "revoked_at",
+        "mandate__uuid",
     )
 ]
 
 
-def _state_of(connections):
-    """How the connections within reach are: the numbers, and what needs attention."""
+def _state_of(connections, user):
+    """How the connections within reach are: the numbers, and what needs attention.
+
+    Software that still calls with keys of an ended partnership is told to both sides (R20).
+    """
     refused = CallCount.objects.refused().filter(key_set__connection__in=connections)
+    looked_after = Mandate.objects.seen_by(user)
+    within_reach = Exists(connections.filter(pk=OuterRef("key_set__connection")))
+    still = CallCount.objects.still_calling().filter(
+        within_reach | Q(key_set__connection__mandate__in=looked_after)
+    )
     return {
         "active": connections.working().count(),
         "never_used": connections.never_used().count(),
@@ -90,9 +108,10 @@ def _state_of(connections):
         .annotate(calls=Sum("calls"), last_at=Max("last_at"))
         .order_by("-last_at")[:SHOWN],
         "suspended": connections.suspended().for_list()[:SHOWN],
-        "unused": connections.never_used().for_list().order_by("-created_at")[:SHOWN],
-        "still_calling": refused.still_calling()
-        .values(*_NAMED)
+        "without_keys": connections.without_keys().for_list()[:SHOWN],
+        "unused": connections.unused_for(UNUSED_AFTER).for_list().order_by("-created_at")[:SHOWN],
+        "still_calling": still.annotate(within_reach=within_reach)
+        .values(*_NAMED, "within_reach")
         .annotate(calls=Sum("calls"), last_at=Max("last_at"))
         .order_by("-last_at")[:SHOWN],
     }

@@ -43,8 +43,12 @@ def _conditions(connection):
         _line(
             connection.key_sets.live().exists(),
             _("The keys are active."),
-            _("The keys are revoked."),
-            _("Create a new connection: a revoked one never comes back."),
+            _("The keys are revoked.")
+            if connection.is_revoked
+            else _("The keys were found and ended."),
+            _("Create a new connection: a revoked one never comes back.")
+            if connection.is_revoked
+            else _("Create new keys for this connection."),
         ),
         _line(
             connection.owner_stands,
@@ -67,7 +71,7 @@ def _conditions(connection):
             _("Edit the accesses of the connection, or the permissions of its app."),
         ),
         _line(
-            connection.organisation.environment.blocked_at is None,
+            not connection.is_blocked,
             _("The environment is not blocked."),
             _("The environment is blocked."),
             _("Contact support."),

@@ -29,13 +29,61 @@ class Package:
     colour: str
     shape: str
     quick_connect: bool = False
+    guide: str = ""
+    guide_nl: str = ""
+
+
+BOOKS_GUIDE = """\
+1. After creating the keys, type the address of the administration and click *Quick Connect*:
+   **Koppel Books** opens in a new tab.
+2. Press CTRL+V there, look at what it found, and click *Connect*. It tests the keys; this portal
+   shows the first call by itself.
+3. In the *Installation guide* of Koppel Books set the number series, so that they do not meet
+   those of your shop.
+"""
+BOOKS_GUIDE_NL = """\
+1. Typ na het maken van de sleutels het adres van de administratie en klik op *Quick Connect*:
+   **Koppel Books** opent in een nieuw tabblad.
+2. Druk daar op CTRL+V, kijk wat het vond en klik op *Koppelen*. Het test de sleutels; dit
+   portaal toont de eerste aanroep vanzelf.
+3. Stel in de *Installatiehulp* van Koppel Books de nummerreeksen in, zodat ze die van je
+   webwinkel niet raken.
+"""
+YUKI_GUIDE = """\
+1. In Yuki open **Settings**, then **E-invoicing**.
+2. Choose *Connect with Koppel*; a window with one field opens.
+3. After creating the keys use *Quick Connect* in this portal and press CTRL+V in that field.
+4. Save, then choose *Test connection*.
+"""
+YUKI_GUIDE_NL = """\
+1. Open in Yuki **Instellingen** en dan **E-facturatie**.
+2. Kies *Koppelen met Koppel*; er opent een venster met één veld.
+3. Gebruik na het maken van de sleutels *Quick Connect* in dit portaal en druk in dat veld op CTRL+V.
+4. Sla op en kies *Verbinding testen*.
+"""
 
 
 PACKAGES = [
     Package(
-        "Koppel Books", "Demonstration bookkeeping", BOTH, "#2456d6", "plug", quick_connect=True
+        "Koppel Books",
+        "Demonstration bookkeeping",
+        BOTH,
+        "#2456d6",
+        "plug",
+        quick_connect=True,
+        guide=BOOKS_GUIDE,
+        guide_nl=BOOKS_GUIDE_NL,
     ),
-    Package("Yuki", "Bookkeeping for accountants", BOTH, "#e2562c", "ring", quick_connect=True),
+    Package(
+        "Yuki",
+        "Bookkeeping for accountants",
+        BOTH,
+        "#e2562c",
+        "ring",
+        quick_connect=True,
+        guide=YUKI_GUIDE,
+        guide_nl=YUKI_GUIDE_NL,
+    ),
     Package("WhiteVision", "Invoice processing", RECEIVE, "#1d8a99", "eye", quick_connect=True),
     Package(
         "Basecone",

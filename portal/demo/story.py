@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -19,11 +20,15 @@ from connections.errors import INVALID_KEYS, SCOPE_MISSING
 from connections.invoices import services as invoices
 from connections.keys import KeyPair
 from connections.models import Access, App, CallCount, Connection
+from partners import services as partners
+from partners.models import AuthorisationRequest
 from portal.demo.apps import BOTH, PACKAGES, draw_logo
 from portal.demo.invoices import write
 
 PASSWORD = "molen-koppel-2026"  # noqa: S105 (printed for everybody who tries the demonstration)
 SUPPORT = "support@koppel.example"
+ACCOUNTANT = "willem@noord.example"
+BOOKS_WINDOW = f"{settings.PORTAL_BASE_URL}/books/connect/" if settings.PORTAL_BOOKS else ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ def tell() -> list[Made]:
     for company in COMPANIES:
         _found(company)
     made = _connect()
+    _look_after_clients(made)
     _exchange_invoices(made)
     _call(made)
     support = User.objects.create_superuser(SUPPORT, PASSWORD)
@@ -133,6 +139,9 @@ def _publish_apps():
                 "description": package.description,
                 "functions": package.functions,
                 "quick_connect": package.quick_connect,
+                "connect_url": BOOKS_WINDOW if package.name == "Koppel Books" else "",
+                "guide": package.guide,
+                "guide_nl": package.guide_nl,
             },
         )
         if new:
@@ -223,6 +232,87 @@ def _connect():
         replaced, connections.create_new_keys(connection=replaced, by=peter, op_id=uuid.uuid4())
     )
     return made
+
+
+def _look_after_clients(made):
+    """The accountancy's requests, in every status, and the connection that it made for a client."""
+    willem, aisha, sanne, peter, els = (
+        User.objects.get(email=email)
+        for email in (
+            "willem@noord.example",
+            "aisha@noord.example",
+            "sanne@demolen.example",
+            "peter@vandijk.example",
+            "els@smit.example",
+        )
+    )
+
+    def ask(package, client_name, number, email, by=willem, **values):
+        app = App.objects.get(name=package)
+        return partners.ask(
+            client_name=client_name,
+            email=email,
+            country=Country.NETHERLANDS,
+            registration_number=number,
+            app=app,
+            accountant_pays=True,
+            functions=app.functions,
+            language="en",
+            op_id=uuid.uuid4(),
+            by=by,
+            **values,
+        )
+
+    def accept(request, by):
+        return partners.accept(request=request, functions=request.functions, by=by)
+
+    transport = ("Twinfield", "Van Dijk Transport B.V.", "72345672", peter.email)
+    connections.end_partnership(partnership=accept(ask(*transport), peter), by=willem)
+    accept(ask(*transport), peter)
+    connection, pair = connections.create_connection(
+        organisation=Organisation.objects.get(name=transport[1]),
+        app=App.objects.get(name="Informer"),
+        name="Invoices by the office",
+        access=Access.ALL,
+        by=willem,
+        op_id=uuid.uuid4(),
+    )
+    made["office at transport"] = Made(connection, pair)
+    partners.decline(
+        request=ask("Payt", "Van Dijk Verhuur B.V.", "73456783", peter.email), by=peter
+    )
+    accept(ask("SnelStart", "Hovenier Smit", "75678905", els.email, by=aisha), els)
+    smit = Organisation.objects.get(name="Hovenier Smit")
+    connection, pair = connections.create_connection(
+        organisation=smit,
+        app=App.objects.get(name="SnelStart"),
+        name="Bookkeeping",
+        access=Access.ALL,
+        by=aisha,
+        op_id=uuid.uuid4(),
+    )
+    made["gardener"] = Made(connection, pair)
+    partners.assign(
+        mandate=smit.mandates.get(),
+        users={aisha, User.objects.get(email="tom@noord.example")},
+        by=willem,
+    )
+    garage = ("Exact Globe", "Garage Post", "76789016", "info@garagepost.example")
+    ask(*garage)
+    partners.withdraw(request=ask(*garage, replace=True), by=willem)
+    forgotten = ask("Yuki", "Kapsalon Knip", "77890127", "knip@kapsalon.example")
+    long_ago = timezone.now() - timedelta(days=23)
+    AuthorisationRequest.objects.filter(pk=forgotten.pk).update(
+        created_at=long_ago, sent_at=long_ago, expires_at=long_ago + timedelta(days=21)
+    )
+    partners.expire_due()
+    ask(
+        "Koppel Books",
+        "Bakkerij De Molen B.V.",
+        "71234561",
+        sanne.email,
+        note="Hello Sanne, as we said on the phone: with this we can do your books without paper.",
+    )
 
 
 def _exchange_invoices(made):

@@ -47,6 +47,12 @@ def code(content, id, label=""):
 
 
 @register.filter
+def quoted(text):
+    """Somebody's words in a mail, each line behind a mark, so that they never pass for ours."""
+    return "\n".join(f"> {line}" for line in str(text).splitlines())
+
+
+@register.filter
 def ago(moment):
     """Say when `moment` was in words, with the exact time in the title.
 

@@ -28,7 +28,11 @@ function labelOf(element) {
 function composed(button) {
   const parts = button.dataset.copyBoth.split(/\s+/).map((id) => document.querySelector(id));
   if (!button.dataset.copyText) return parts.map((part) => labelOf(part) + valueOf(part)).join("\n");
-  return parts.reduce((text, part) => text.replace(`{${part.id}}`, () => valueOf(part)), button.dataset.copyText);
+  // In one pass: what a person typed is never read as a place to fill.
+  return button.dataset.copyText.replace(/\{([\w-]+)\}/g, (place, id) => {
+    const part = parts.find((element) => element.id === id);
+    return part ? valueOf(part) : place;
+  });
 }
 
 function select(element) {
@@ -55,14 +59,20 @@ function copyThroughTextarea(button, text) {
   return copied;
 }
 
+async function copyThroughClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function copy(button) {
   const source = button.dataset.copy && document.querySelector(button.dataset.copy);
   const text = source ? valueOf(source) : composed(button);
-  let copied = false;
-  try {
-    await navigator.clipboard.writeText(text);
-    copied = true;
-  } catch {
+  let copied = await copyThroughClipboard(text);
+  if (!copied) {
     if (source) select(source);
     copied = source ? document.execCommand("copy") : copyThroughTextarea(button, text);
     if (copied && source) button.focus();
@@ -92,6 +102,29 @@ function report(button, copied) {
   line.classList.toggle("failed", !copied);
   requestAnimationFrame(() => { line.textContent = text; });
 }
+
+// Quick Connect: the address is checked, the text is copied, then the package's own window opens. The selection is
+// copied first, because that is done at once: a browser lets one click copy or open only while it lasts.
+async function quickConnect(button) {
+  const address = document.getElementById("quick-email");
+  address.value = address.value.trim();
+  if (!address.reportValidity()) return;
+  const text = composed(button);
+  const copied = copyThroughTextarea(button, text) || (await copyThroughClipboard(text));
+  report(button, copied);
+  if (copied && button.dataset.opens) open(button.dataset.opens, "_blank", "noopener");
+}
+
+document.getElementById("quick-email")?.addEventListener("keydown", (event) => {
+  const button = document.querySelector("[data-quick-connect]");
+  if (event.key === "Enter" && !event.repeat && !button.disabled) quickConnect(button);
+});
+
+document.getElementById("quick-email")?.addEventListener("input", (event) => {
+  const warning = document.getElementById("quick-warning");
+  const same = event.target.value.trim().toLowerCase() === event.target.dataset.login.toLowerCase();
+  warning.textContent = same ? warning.dataset.text : "";
+});
 
 // Messages. Success leaves by itself; what went wrong stays until it is closed.
 const toasts = document.getElementById("toasts");
@@ -192,6 +225,18 @@ document.addEventListener("input", (event) => {
   }
 });
 
+// data-tick-all="name" ticks every box of that name in its form, and shows whether all are.
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  const all = form?.querySelector("[data-tick-all]");
+  if (!all) return;
+  const boxes = [...form.querySelectorAll(`[name="${all.dataset.tickAll}"]`)];
+  if (event.target === all) boxes.forEach((box) => { box.checked = all.checked; });
+  const ticked = boxes.filter((box) => box.checked).length;
+  all.checked = ticked > 0 && ticked === boxes.length;
+  all.indeterminate = ticked > 0 && ticked < boxes.length;
+});
+
 // After a swap, or on a page with errors, the keyboard goes on where the eye is.
 function focusFirstError(root) {
   const field = root.querySelector("[aria-invalid=true]");
@@ -218,7 +263,8 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if ("themeToggle" in button.dataset) toggleTheme();
-  if (button.dataset.copy || button.dataset.copyBoth) copy(button);
+  if ("quickConnect" in button.dataset) quickConnect(button);
+  else if (button.dataset.copy || button.dataset.copyBoth) copy(button);
   if ("closeToast" in button.dataset) button.closest(".toast").remove();
 });
 

@@ -19,14 +19,17 @@ def request_of(user, url="/profile/"):
     return request
 
 
+EVERYBODYS = ["Overview", "Connections", "Invoices", "Authorisations"]
+
+
 @pytest.mark.parametrize(
     ("role", "labels"),
     [
-        (Role.BASIC, ["Overview", "Connections", "Invoices", "Environment"]),
-        (Role.ADVANCED, ["Overview", "Connections", "Invoices", "Environment"]),
+        (Role.BASIC, [*EVERYBODYS, "Environment"]),
+        (Role.ADVANCED, [*EVERYBODYS, "Partners", "Environment"]),
         (
             Role.ADMINISTRATOR,
-            ["Overview", "Connections", "Invoices", "Users", "Environment", "Activity"],
+            [*EVERYBODYS, "Partners", "Users", "Environment", "Activity"],
         ),
     ],
 )
@@ -34,6 +37,14 @@ def test_the_menu_shows_what_the_role_opens(role, labels):
     menu = frame(request_of(UserFactory(role=role)))["frame"].menu
 
     assert [item.label for item in menu] == labels
+
+
+def test_accountants_have_their_clients_in_the_menu():
+    accountant = UserFactory(advanced=True, environment__accountant=True)
+
+    menu = frame(request_of(accountant))["frame"].menu
+
+    assert "Clients" in [item.label for item in menu]
 
 
 @pytest.mark.parametrize(

@@ -155,3 +155,27 @@ def test_a_mail_greets_explains_and_leads_to_the_portal(administrator, environme
     assert mail.body.rstrip().endswith("http://localhost:8000")
     assert "Sanne d'Hondt & Zn" in mail.body
     assert "\n\n\n" not in mail.body
+
+
+def test_only_the_address_of_the_portal_becomes_a_link(settings):
+    settings.PORTAL_BASE_URL = "https://portal.example"
+    foreign = ["https://portal.example@evil.example/x", "https://portal.example.evil.example/"]
+
+    html = outbox.as_html("S", "\n\n".join([*foreign, "https://portal.example/users/"]))
+
+    assert html.count("href=") == 1
+    assert 'href="https://portal.example/users/"' in html
+
+
+@pytest.mark.django_db(transaction=True)  # the worker closes connections, even inside a transaction
+def test_a_worker_goes_on_when_the_mail_server_refuses(waiting, settings):
+    settings.DELIVERY_BACKEND = "tests.accounts.test_mail.Closed"
+
+    call_command("work", "--once", pause=0)
+
+    assert Mail.objects.get().attempts == 1
+
+
+class Closed(Broken):
+    def __enter__(self):
+        raise ConnectionRefusedError("nobody there")

@@ -249,3 +249,9 @@ def test_who_is_blocked_cannot_sign_in(client):
     client.post(reverse("account_login"), {"login": user.email, "password": PASSWORD})
 
     assert not is_signed_in(client)
+
+
+def test_a_company_has_a_name_of_one_line(client):
+    client.post(reverse("account_signup"), SIGN_UP | {"environment": "Bakery\n\nhttps://x  Jansen"})
+
+    assert Environment.objects.get().name == "Bakery https://x Jansen"

@@ -14,7 +14,9 @@ from django.urls import reverse
 from accounts import services
 from accounts.models import User
 from accounts.roles import Role
-from connections.models import App, Connection
+from connections import keys
+from connections.models import App, Connection, KeySet
+from partners.models import AuthorisationRequest, Mandate, Partnership, digest_of, new_token
 from portal.demo import story
 from tests.browsing import troubles_of
 
@@ -27,6 +29,7 @@ LOOKS = {
     "dark": {"color_scheme": "dark"},
     "dutch": {"color_scheme": "light", "locale": "nl-NL"},
 }
+CONNECT_LINK = "?app=Basecone&name=Scans&functions=GetInboxDocuments,GetInboxDocument"
 MAIN_BUTTON = "main form[method=post] :is(.btn.primary, .btn.danger)"
 
 
@@ -54,7 +57,9 @@ def places():
     webshop = of["Webshop ordersBakkerij De Molen B.V."]
     transport, suspended = of["Bookkeeping Transport B.V."], of["Bookkeeping Verhuur B.V."]
     here = bakery.organisation
-    books = App.objects.get(name="Koppel Books")
+    books, plain = (App.objects.get(name=name) for name in ("Koppel Books", "SnelStart"))
+    office = Connection.objects.get(name="Our own books")
+    office.key_sets.retire(KeySet.Retired.FOUND, None)
     joris, fatima = (User.objects.get(email=f"{n}@demolen.example") for n in ("joris", "fatima"))
     services.block(user=fatima, by=User.objects.get(email="sanne@demolen.example"))
     invited = services.invite(
@@ -120,6 +125,10 @@ def places():
         ("activity", at("accounts:activity")),
         ("activity-nothing-found", at("accounts:activity") + "?since=2100-01-01"),
         ("api-docs", at("connections:api-docs")),
+        ("vendors", at("connections:vendors")),
+        ("methods", at("connections:methods")),
+        ("connect-link", at("connections:connect") + CONNECT_LINK),
+        ("connect-link-unknown", at("connections:connect") + "?app=Nobody"),
         ("login-email", at("account_email")),
         ("login-password", at("account_change_password")),
         ("login-reauthenticate", at("account_reauthenticate")),
@@ -131,6 +140,7 @@ def places():
     ]
     peter = [
         ("choose-organisation", at("connections:choose-organisation")),
+        ("connect-link-choose", at("connections:connect") + CONNECT_LINK),
         ("overview-two-organisations", at("connections:overview")),
         ("invoices-of-all", at("invoices:received")),
         (
@@ -153,9 +163,66 @@ def places():
         ("inactive", at("account_inactive")),
         ("invitation", at("accounts:invitation", token=services.invitation_token(invited))),
         ("api-docs-public", at("connections:api-docs")),
+        ("vendors-public", at("connections:vendors")),
+        ("found", at("connections:found")),
     ]
     create = at_bakery("connections:create", app=books.pk)
+    secret = keys.make_pair().secret.reveal()  # nobody's
+    requests = {
+        status: AuthorisationRequest.objects.filter(status=status).first()
+        for status in AuthorisationRequest.Status.values
+    }
+    waiting = AuthorisationRequest.objects.get(note__gt="")
+    partnership = Partnership.objects.active().get(client=transport.organisation.environment)
+    ended = Partnership.objects.get(ended_at__isnull=False)
+    client = Mandate.objects.get(organisation=transport.organisation)
+    willem = [
+        ("clients", at("connections:clients")),
+        ("clients-nothing-found", at("connections:clients") + "?q=nobody"),
+        ("client", client.get_absolute_url()),
+        ("client-pending", waiting.mandate.get_absolute_url()),
+        ("requests-sent", at("partners:sent")),
+        ("request-new", at("partners:new")),
+        ("request-upload", at("partners:upload")),
+        ("request-remind", at("partners:remind")),
+        *((f"request-{status}", it.get_absolute_url()) for status, it in requests.items()),
+        ("partners", at("partners:partners")),
+        ("partnership-accountant", partnership.get_absolute_url()),
+        ("partnership-ended", ended.get_absolute_url()),
+        ("partnership-end", at("connections:end-partnership", partnership=partnership.uuid)),
+        ("connection-of-client", about("connection", transport)),
+        ("connection-keys-ended", about("connection", office)),
+        ("home-keys-ended", at("home")),
+    ]
+    sanne += [
+        ("requests-received", at("partners:received")),
+        ("consent", at("partners:consent", uuid=waiting.uuid)),
+        ("partners-none", at("partners:partners")),
+    ]
+    peter += [
+        ("partnership-client", partnership.get_absolute_url()),
+        ("consent-closed", at("partners:consent", uuid=requests["active"].uuid)),
+    ]
+    link = activation_of(waiting)
+    request_again = (
+        ("#id_client_name", "De Molen"),
+        ("#id_email", "sanne@demolen.example"),
+        ("#id_registration_number", "71234561"),
+    )
     return [
+        *(Place(name, "willem", address) for name, address in willem),
+        Place("request-new-empty", "willem", at("partners:new"), MAIN_BUTTON),
+        Place(
+            "request-new-pending",
+            "willem",
+            at("partners:new") + f"?again={waiting.uuid}",
+            MAIN_BUTTON,
+            request_again,
+        ),
+        Place("link-unknown", "", at("partners:activation", token="spoilt"), status=404),
+        Place("link", "", link),
+        Place("link-wrong-person", "peter", link, status=403),
+        Place("link-dead", "", activation_of(requests["withdrawn"]), status=410),
         *(Place(name, "peter", address) for name, address in peter),
         *(Place(name, "noor", address) for name, address in noor),
         Place("checklist", "noor", at("connections:overview"), status=403),
@@ -169,6 +236,8 @@ def places():
             MAIN_BUTTON,
             (("#id_login", "sanne@demolen.example"), ("#id_password", "wrong")),
         ),
+        Place("found-nothing", "", at("connections:found"), MAIN_BUTTON, (("#id_text", "nothing"),)),
+        Place("found-thanks", "", at("connections:found"), MAIN_BUTTON, (("#id_text", secret),)),
         Place("signup-wrong", "", at("account_signup"), MAIN_BUTTON, sign_up("another")),
         Place("signup-confirm", "", at("account_signup"), MAIN_BUTTON, sign_up(story.PASSWORD)),
         *(Place(name, "sanne", address) for name, address in sanne),
@@ -180,10 +249,20 @@ def places():
         Place("invite-again", "sanne", at("accounts:invite"), MAIN_BUTTON, (("#id_email", joris.email),)),
         Place("menu-of-connection", "sanne", at("connections:overview"), "td [popovertarget]"),
         Place("menu-of-person", "sanne", at("home"), "[popovertarget=frame-person]"),
-        Place("keys", "sanne", create, MAIN_BUTTON),
+        Place("keys-quick-connect", "sanne", create, MAIN_BUTTON),
         Place("keys-new", "sanne", about("new-keys", unused), MAIN_BUTTON),
+        Place("keys-without-guide", "sanne", at_bakery("connections:create", app=plain.pk), MAIN_BUTTON),
         Place("done", "sanne", about("revoke", webshop), MAIN_BUTTON),
     ]  # fmt: skip
+
+
+def activation_of(request):
+    """An activation link to this request; those that were mailed are nobody's to know."""
+    token = new_token()
+    request.links.create(
+        digest=digest_of(token), accountant=request.accountant, email=request.email
+    )
+    return reverse("partners:activation", kwargs={"token": token})
 
 
 def sign_up(repeated):
@@ -205,7 +284,12 @@ class Walk:
         self.look, self.wrong, self.axe = look, [], Axe()
         people = {
             name: User.objects.get(email=f"{name}@{company}.example")
-            for name, company in (("sanne", "demolen"), ("peter", "vandijk"), ("noor", "vandijk"))
+            for name, company in (
+                ("sanne", "demolen"),
+                ("peter", "vandijk"),
+                ("noor", "vandijk"),
+                ("willem", "noord"),
+            )
         }
         if look == "dutch":
             User.objects.update(language="nl")

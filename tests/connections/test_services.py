@@ -10,7 +10,7 @@ from accounts.mail.models import Mail
 from connections import services
 from connections.keys import KeyPair
 from connections.models import Access, App, Connection, KeySet
-from tests.factories import AppFactory, MembershipFactory, UserFactory, connect
+from tests.factories import AppFactory, MembershipFactory, connect
 from tests.software import Software
 
 pytestmark = pytest.mark.django_db
@@ -212,7 +212,8 @@ def test_a_connection_whose_owner_is_in_place_is_not_taken_over(connected):
 
 def test_owner_and_administrators_hear_of_every_change_once(connected):
     connection, _pair = connected
-    administrator = UserFactory(administrator=True, environment=connection.organisation.environment)
+    colleague = MembershipFactory(organisation=connection.organisation, user__administrator=True)
+    administrator = colleague.user
     Mail.objects.all().delete()
 
     services.create_new_keys(connection=connection, by=administrator, op_id=uuid.uuid4())

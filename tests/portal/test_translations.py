@@ -211,8 +211,10 @@ def test_a_mail_speaks_the_language_of_its_reader_not_of_its_sender():
 @pytest.mark.django_db
 def test_one_change_tells_each_reader_in_their_own_language():
     owner = MembershipFactory(user__advanced=True, user__language="nl").user
-    administrator = UserFactory(administrator=True, environment=owner.environment, language="en")
     connection, _pair = connect(owner)
+    administrator = MembershipFactory(
+        organisation=connection.organisation, user__administrator=True, user__language="en"
+    ).user
     Mail.objects.all().delete()
     with transaction.atomic():
         connections.revoke(connection=connection, by=administrator)

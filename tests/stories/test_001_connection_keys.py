@@ -1,7 +1,7 @@
 """Create connection keys (App Key and Secret) and revoke a connection.
 
-Quick Connect, one key for several organisations, the Autopilot's page and "Re-offer to API" come later;
-their sentences are played when they are there.
+One key for several organisations and the Autopilot's page come later; their sentences are played when they
+are there.
 """
 
 import pytest
@@ -196,3 +196,56 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
             "M-2": "not offered",
             "M-3": "retrieved",
         }
+
+    with step('using "Re-offer to API"'):
+        page.get_by_role("link", name="Invoices").first.click()
+        page.get_by_role("link", name="M-2").click()
+        main.get_by_role("button", name="Re-offer to API").click()
+        expect(main).to_contain_text("Re-offered by")
+        assert [again.fetch(id) for id in again.ready()] == [from_mill("M-2")]
+
+
+def test_quick_connect(browse, portal, settings, sanne):
+    settings.BOOKS_API = f"{portal}/api/v1"
+    AppFactory(name="Yuki", quick_connect=True, connect_url=f"{portal}/books/connect/")
+    page = browse()
+    sign_in(page, sanne.email)
+    create_keys(page, "Bakery")
+
+    with step(
+        "The email address you enter in Quick Connect must be the address linked to the administration in"
+        " your software package."
+    ):
+        page.get_by_label("Email of the administration in Yuki").fill("books@bakery.example")
+
+    with step("Do not use the email address of your eConnect account."):
+        warning = page.get_by_text("This is the address you sign in with here.")
+        expect(warning).to_have_count(0)
+        page.get_by_label("Email of the administration in Yuki").fill(sanne.email)
+        expect(warning).to_be_visible()
+        page.get_by_label("Email of the administration in Yuki").fill("books@bakery.example")
+
+    with step(
+        "Instead of copying the App Key and Secret separately, a connection window opens where you paste both"
+        " keys at once with CTRL+V."
+    ):
+        with page.context.expect_page() as opened:
+            page.get_by_role("button", name="Quick Connect", exact=True).click()
+        window = opened.value
+        expect(window.get_by_label("Paste the text")).to_be_focused()
+        window.keyboard.press("Control+V")
+        expect(window.get_by_text("recognised")).to_be_visible()
+        expect(window.get_by_text("books@bakery.example", exact=True)).to_be_visible()
+
+    with step("With Quick Connect you enter the keys in an accelerated way."):
+        window.get_by_role("button", name="Connect", exact=True).click()
+        expect(window.get_by_text("Connected: these keys are for Bakery")).to_be_visible()
+
+    with step("See which integration method fits your package."):
+        page.get_by_role("link", name="I have stored the Secret").click()
+        page.get_by_role("link", name="Overview").first.click()
+        page.get_by_role("link", name="Integration methods").click()
+        row = page.get_by_role("row").filter(has_text="Yuki")
+        expect(row.get_by_role("cell")).to_have_text(
+            ["Connection keys", "Sends and receives", "yes", "Basic"]
+        )

@@ -1,6 +1,6 @@
 """App security keys: who may generate them, for a Generic App and for an Own App, and what they open.
 
-Generating keys as an accountant and the quick-connect button come later; their sentences are played then.
+Generating keys as an accountant comes later; its sentences are played then.
 """
 
 import io
@@ -48,7 +48,7 @@ def keys_of(page):
 def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
     browse, portal, first_user, colleague
 ):
-    AppFactory(name="Yuki", functions=["SendDocument"])
+    AppFactory(name="Yuki", functions=["SendDocument"], quick_connect=True)
     office, page = browse(), browse()
     main = page.get_by_role("main")
     sign_in(office, first_user.email)
@@ -89,6 +89,17 @@ def test_a_colleague_becomes_advanced_user_and_connects_both_kinds_of_app(
         expect(page.get_by_label("Name of the key")).to_have_value("Yuki")
         yuki = Package(portal, *keys_of(page), organisation=organisation_id(page))
         assert yuki.test()[1]["app"] == "Yuki"
+
+    with step(
+        "It is also possible to automate the copy and paste process with the quick-connect button."
+    ):
+        page.get_by_label("Email of the administration in Yuki").fill("books@bakery.example")
+        page.get_by_role("button", name="Quick Connect", exact=True).click()
+        expect(page.get_by_role("status").filter(has_text="Open Yuki")).not_to_have_count(0)
+        assert pasted(page) == (
+            f"APP_KEY:{yuki.app_key};SECRET_KEY:{yuki.secret};"
+            f"EMAIL_ID:books@bakery.example;COMPANY_ID:{yuki.organisation};"
+        )
 
     with step(
         "In case of a private application connection or the development of a new software connection use"

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand
 from accounts.models import User
 from connections.models import Connection
 from portal.demo import story
+from portal.demo.size import grow
 
 
 class Command(BaseCommand):
@@ -19,8 +20,18 @@ class Command(BaseCommand):
             "--if-new", action="store_true", help="do nothing where anybody has signed up already"
         )
 
-    def handle(self, *, if_new, **options):
+        parser.add_argument(
+            "--size",
+            type=int,
+            default=0,
+            metavar="N",
+            help="add N client organisations to the accountancy",
+        )
+
+    def handle(self, *, if_new, size, **options):
         made = [] if if_new and User.objects.exists() else story.tell()
+        if size:
+            grow(User.objects.get(email=story.ACCOUNTANT), size)
         if options["json"]:
             self.stdout.write(
                 json.dumps({"logins": story.logins(), "connections": _shown(made)}, indent=2)

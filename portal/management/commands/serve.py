@@ -55,12 +55,22 @@ def refuse_taken_port(host, port):
 
 
 def web_server(host, port, workers):
-    """The arguments for Python. One thread per process: pages wait for little but the database."""
+    """The arguments for Python. One thread per process: pages wait for little but the database.
+
+    Pages of Koppel Books wait for the API, which this server answers: for them there are threads more.
+    """
+    threads = 1 + settings.BOOKS_AT_ONCE if settings.PORTAL_BOOKS else 1
     return [
         *("-m", "granian", "portal.management.commands.serve:web_process", "--factory"),
         *("--interface", "wsgi", "--no-ws"),
         *("--host", host, "--port", str(port)),
-        *("--workers", str(workers), "--blocking-threads", "1", "--respawn-failed-workers"),
+        *(
+            "--workers",
+            str(workers),
+            "--blocking-threads",
+            str(threads),
+            "--respawn-failed-workers",
+        ),
         *("--workers-kill-timeout", str(WEB_GRACE), "--http1-header-read-timeout", "10000"),
         *("--log-level", "error"),
     ]

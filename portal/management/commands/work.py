@@ -1,0 +1,66 @@
+import logging
+import queue
+import signal
+import time
+
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections
+
+from accounts.mail.services import send_due
+from connections.services import remind_unused
+from partners.imports import send_next
+from partners.services import expire_due, warn_due
+
+log = logging.getLogger(__name__)
+
+# What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
+# answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
+ALWAYS = (send_due, send_next)
+NOW_AND_THEN = (warn_due, expire_due, remind_unused)
+NOW_AND_THEN_SECONDS = 600
+
+
+class Command(BaseCommand):
+    help = "Does what waits (mails, files with requests, expiry) until it is told to stop (SIGTERM, CTRL+C)."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--once", action="store_true", help="do what waits now and end")
+        parser.add_argument("--pause", type=float, default=1.0, help="seconds between two looks")
+
+    def handle(self, *, once, pause, **options):
+        if once:
+            done(NOW_AND_THEN)
+            while done(ALWAYS):
+                pass
+            return
+        news = queue.SimpleQueue()  # the one kind of queue that a signal handler may put into
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: news.put(number))
+        looked_at = None
+        while True:
+            now = time.monotonic()
+            if looked_at is None or now - looked_at > NOW_AND_THEN_SECONDS:
+                done(NOW_AND_THEN)
+                looked_at = now
+            if told(news, 0 if done(ALWAYS) else pause):
+                return
+
+
+def done(jobs):
+    """Do each job once, answer how much was done; what fails is told, and ends nothing."""
+    close_old_connections()
+    number = 0
+    for job in jobs:
+        try:
+            number += job()
+        except Exception:  # a database or mail server that is away for a while, too
+            log.exception("%s failed; it is tried again", job.__name__)
+    return number
+
+
+def told(news, pause):
+    """Wait at most `pause` seconds to be told to stop."""
+    try:
+        return news.get(timeout=pause or None, block=bool(pause))
+    except queue.Empty:
+        return None
