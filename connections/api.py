@@ -76,6 +76,8 @@ class AppKeyAndSecret(HttpAuthBase):
             raise ApiError(errors.ENVIRONMENT_BLOCKED)
         if not connection.owner_stands:
             raise ApiError(errors.CONNECTION_SUSPENDED)
+        if not connection.paid_by.has_integrations:
+            raise ApiError(errors.INTEGRATIONS_OFF)
         call = Call(key_set, connection, connection.rights)
         asked = request.resolver_match.kwargs.get("organisation")
         if asked is not None and asked != connection.organisation.organisation_id:
@@ -103,7 +105,7 @@ def _key_set_of(request) -> KeySet:
 
 
 def _check_scope(function, rights):
-    mark = rights.mark(function.name)
+    mark = rights.mark(function)
     if not mark.allowed:
         raise ApiError(
             errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=mark.missing

@@ -1,6 +1,16 @@
 from django.urls import include, path
 
-from connections.views import apps, clients, connection, create, docs, overview, testing, vendors
+from connections.views import (
+    apps,
+    clients,
+    connection,
+    create,
+    docs,
+    overview,
+    people,
+    testing,
+    vendors,
+)
 
 app_name = "connections"
 
@@ -22,10 +32,18 @@ of_organisation = [
     path("<int:number>/", include(of_connection)),
 ]
 
+of_person = [
+    path("", people.api_access, name="api-access"),
+    path("new/", people.new_key, name="new-key"),
+    path("new/<str:organisation>/", people.create_key, name="create-key"),
+    path("<str:organisation>/accesses/", people.accesses, name="person-accesses"),
+]
+
 urlpatterns = [
     path("connections/", overview.overview, name="overview"),
     path("connections/new/", create.choose_organisation, name="choose-organisation"),
     path("organisations/<str:organisation>/connections/", include(of_organisation)),
+    path("users/<int:pk>/api-access/", include(of_person)),
     path("clients/", clients.clients, name="clients"),
     path("clients/clients.csv", clients.clients_csv, name="clients-csv"),
     path("clients/<uuid:mandate>/", clients.client, name="client"),
