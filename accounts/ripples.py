@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from django.db import models, transaction
 from django.shortcuts import render
 
+from accounts.models import User
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -87,7 +89,13 @@ def ask_first(request, change, *, about, title, button, back):
         if name not in ("csrfmiddlewaretoken", "seen")
         for value in values
     ]
-    context = {"posted": posted, "title": title, "button": button, "back": back}
+    context = {
+        "posted": posted,
+        "title": title,
+        "button": button,
+        "back": back,
+        "hand_over": isinstance(about, User),
+    }
     return render(request, "accounts/ask_first.html", context | shown(losses))
 
 

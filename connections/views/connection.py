@@ -19,7 +19,7 @@ from connections import services
 from connections.errors import SCOPE_MISSING
 from connections.forms import EditAccessForm, NewKeysForm, TakeOverForm
 from connections.functions import FUNCTIONS
-from connections.history import since
+from connections.history import with_since
 from connections.models import CallCount, Connection
 from connections.views.create import already_created_page, keys_page
 
@@ -35,7 +35,6 @@ def detail(request, organisation, number):
         return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
     calls = CallCount.objects.of(connection)
     days, refusals = _days(calls), refusals_of(connection, calls)
-    marks = connection.rights.marks(FUNCTIONS.values())
     may_manage = connection.is_managed_by(request.user)
     context = {
         "connection": connection,
@@ -43,8 +42,7 @@ def detail(request, organisation, number):
         "still_calling": calls.still_calling().aggregate(
             calls=Sum("calls", default=0), last_at=Max("last_at")
         ),
-        "marks": marks,
-        "since": since(connection, marks),
+        "marks": with_since(connection, connection.rights.marks(FUNCTIONS.values())),
         "waiting": connection.offers.ready().count(),
         "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(
             "-version"
