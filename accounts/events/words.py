@@ -24,6 +24,7 @@ NAMES = {
     "requests": _("requests"),
     "role": _("role"),
     "sending": _("sends invoices"),
+    "terms": _("terms"),
 }
 FUNCTIONS_NAMED = 3  # of more, the number says enough
 NAMED = 5
