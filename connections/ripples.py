@@ -13,12 +13,16 @@ def look(about) -> dict[Connection, frozenset[str]]:
 
 
 def tell_of_losses(losses, by) -> None:
-    """Write to the owner and the administrators of both sides, one mail a person (R54)."""
+    """Write to the owner and the administrators of both sides, one mail a person (R54).
+
+    Not to an owner whom the change itself has blocked or removed.
+    """
+    owners = User.objects.filter(is_active=True).in_bulk({loss.of.owner_id for loss in losses})
     administrators = {}
     of_person = {}
     for loss in losses:
         connection = loss.of
-        people = {connection.owner} if connection.owner.is_active else set()
+        people = {owners[connection.owner_id]} if connection.owner_id in owners else set()
         for side in {connection.organisation.environment, connection.made_by}:
             if side not in administrators:
                 administrators[side] = set(User.objects.administrators_of(side))

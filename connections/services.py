@@ -167,6 +167,7 @@ def take_over(*, connection, owner=None, by, op_id) -> keys.KeyPair:
     if connection.owner_stands and connection.owner == owner:
         raise OwnsAlready(owner)
     before, connection.owner = connection.owner, owner
+    given = connection.functions
     connection.mandate = _mandate_of(owner, connection.organisation)
     connection.functions = _functions_given(
         connection.access, connection.functions, connection.app, connection.organisation, owner
@@ -183,6 +184,7 @@ def take_over(*, connection, owner=None, by, op_id) -> keys.KeyPair:
         Action.CONNECTION_TAKEN_OVER,
         by=by,
         app_key=pair.app_key,
+        removed=[name for name in given if name not in connection.functions],
         **{"from": before.get_full_name(), "to": owner.get_full_name()},
     )
     _mail("keys_created", connection, by)

@@ -13,7 +13,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access import environment_page, integrations_lines, recent_login_required
+from accounts.access import (
+    comes_from_partner,
+    environment_page,
+    integrations_lines,
+    recent_login_required,
+)
 from accounts.models import Membership, Organisation, User
 from accounts.ripples import ask_first
 from accounts.roles import Permission
@@ -222,15 +227,15 @@ def _mandate(person, organisation):
 def _app(request, organisation):
     """The application asked for: one of the list, or a name that no application has yet (R12); or None."""
     usable = App.objects.usable_by(organisation.environment).select_related("logo")
-    custom = CustomApp(request.GET)
+    asked = {**request.GET.dict(), **request.POST.dict()}
+    custom = CustomApp(asked)
     if custom.is_valid():
-        app = usable.called(custom.cleaned_data["custom"])
-        return app or App(
-            environment=organisation.environment,
-            name=custom.cleaned_data["custom"],
-            functions=list(FUNCTIONS),
-        )
-    number = request.GET.get("app", "")
+        name = custom.cleaned_data["custom"]
+        app = usable.called(name)
+        if app or comes_from_partner(request.user, organisation):  # a partner's people add none
+            return app
+        return App(environment=organisation.environment, name=name, functions=list(FUNCTIONS))
+    number = asked.get("app", "")
     return usable.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,9}", number) else None
 
 

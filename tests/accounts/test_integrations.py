@@ -377,7 +377,8 @@ def test_the_form_of_a_greyed_page_cannot_be_sent_and_a_tampered_one_makes_nothi
     posted = {"name": "Typed", "access": "all", "op_id": page.context["form"]["op_id"].value()}
     refused = browser.post(url, posted)
 
-    assert '<fieldset class="plain" disabled>' in page.text
+    assert '<div class="body form" inert>' in page.text
+    assert "Create keys" not in page.text
     assert refused.status_code in {409, 422}
     assert "has no Integrations service now" in refused.text
     assert "Typed" in refused.text

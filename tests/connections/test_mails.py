@@ -1,9 +1,12 @@
 """The mails about keys (R54): who did it, and what to do when it was not expected."""
 
 import uuid
+from functools import partial
 
 import pytest
 
+from accounts import integrations, ripples
+from accounts import services as accounts
 from accounts.mail.models import Mail
 from connections import services
 from tests.factories import MembershipFactory, UserFactory, connect
@@ -60,3 +63,86 @@ def test_a_mail_about_keys_speaks_to_its_reader_and_says_what_to_do_about_a_surp
     assert to_others in others
     assert end_for_the_actor in own.rpartition("\n\n")[2]
     assert end_for_others in others.rpartition("\n\n")[2]
+
+
+# Rights that were taken away, and the Integrations service
+
+
+def lose(owner, administrator, service, **values):
+    """Make a change, having seen what it takes away."""
+    change = partial(service, by=administrator, **values)
+    seen = ripples.fingerprint(ripples.rehearse(change, about=owner))
+    assert ripples.make(change, about=owner, by=administrator, seen=seen) == []
+
+
+def taken(administrator, owner):
+    connect(owner, name="Web <shop>")
+    lose(owner, administrator, accounts.change_role, user=owner, role="basic")
+
+
+def narrowed(administrator, owner):
+    connect(owner)
+    few = {"membership": owner.memberships.get(), "accesses": ["GetInboxDocuments"]}
+    lose(owner, administrator, services.change_accesses_of_person, **few)
+
+
+def ended(administrator, owner):
+    integrations.end(environment=owner.environment, by=administrator)
+
+
+LOST = "1 key can do less or stopped", "made a change that took rights away."
+RIGHTS_LOST = [
+    (taken, *LOST, "suspended, every call is refused"),
+    (narrowed, *LOST, "can no longer: see which organisations the keys are for"),
+    (
+        ended,
+        "the Integrations service has ended",
+        "ended the Integrations service of",
+        "http://localhost:8000/environment/integrations/",
+    ),
+]
+
+
+@pytest.fixture
+def people():
+    """An administrator who acts, another one, and an owner, in one environment."""
+    piet = UserFactory(administrator=True, first_name="Piet", last_name="B")
+    other = UserFactory(administrator=True, environment=piet.environment)
+    place = MembershipFactory(organisation__environment=piet.environment, user__advanced=True)
+    return piet, other, place.user
+
+
+@pytest.mark.parametrize(
+    ("what", "subject", "says", "of_the_key"),
+    RIGHTS_LOST,
+    ids=[row[0].__name__ for row in RIGHTS_LOST],
+)
+def test_a_mail_about_lost_rights_says_who_did_it_and_which_keys_stopped(
+    people, what, subject, says, of_the_key
+):
+    piet, other, owner = people
+
+    what(piet, owner)
+
+    own, others = (Mail.objects.filter(to=user.email).latest("pk") for user in (piet, other))
+    assert subject in own.subject == others.subject
+    assert f"You {says}" in own.body
+    assert "Piet B" not in own.body
+    assert f"Piet B {says}" in others.body
+    for mail in (own, others):
+        assert of_the_key in mail.body
+
+
+@pytest.mark.parametrize("what", [row[0] for row in RIGHTS_LOST], ids=lambda what: what.__name__)
+def test_every_mail_about_lost_rights_is_finished_and_escaped(people, what):
+    piet, _other, owner = people
+
+    what(piet, owner)
+
+    for mail in Mail.objects.all():
+        for text in (mail.subject, mail.body, mail.html):
+            assert "{{" not in text
+            assert "None" not in text
+            assert "kps_" not in text
+        assert "<shop>" not in mail.html
+        assert "\n\n\n" not in mail.body

@@ -46,9 +46,9 @@ from tests.factories import (
 )
 from tests.software import basic
 
-EXAMPLES, STEPS = int(os.environ.get("EXAMPLES", "0")), int(os.environ.get("STEPS", "15"))
+EXAMPLES, STEPS = int(os.environ.get("EXAMPLES", "0")), int(os.environ.get("STEPS", "10"))
 HOW = settings(
-    max_examples=EXAMPLES or 8,
+    max_examples=EXAMPLES or 6,
     stateful_step_count=STEPS,
     derandomize=not EXAMPLES,
     deadline=None,
@@ -458,6 +458,12 @@ class Life(RuleBasedStateMachine):
             Membership.objects.filter(
                 user=self.rows[person], organisation=self.rows[organisation]
             ).update(accesses=allowed)
+        for pair, mandate in self.books.mandates.items():
+            mandate["functions"] = data.draw(functions, label=" for ".join(pair))
+            mandate["accountant_pays"] = data.draw(yes_or_no, label="accountant pays")
+            Mandate.objects.filter(pk=self.mandate(pair).pk).update(
+                functions=mandate["functions"], accountant_pays=mandate["accountant_pays"]
+            )
         return multiple(*self.books.keys)
 
     # Apps and keys
