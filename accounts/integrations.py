@@ -5,8 +5,7 @@ from django.utils import timezone
 
 from accounts.events.models import Action
 from accounts.events.services import record
-from accounts.mail.services import tell
-from accounts.models import Environment, User
+from accounts.models import Environment
 from accounts.refusals import PlanWithoutIntegrations, TermsChanged
 
 TERMS = (
@@ -49,8 +48,6 @@ def end(*, environment, by) -> None:
         return
     _store(environment, "", None, None)
     record(Action.INTEGRATIONS_ENDED, by=by, subject=environment, environment=environment)
-    administrators = User.objects.administrators_of(environment)
-    tell("integrations_ended", administrators, environment=environment, by=by)
 
 
 def _locked(environment):

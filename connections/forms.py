@@ -116,10 +116,11 @@ class TakeOverForm(OpIdMixin):
         error_messages={"required": _("Choose the new owner.")},
     )
 
-    def __init__(self, *args, candidates, **kwargs):
+    def __init__(self, *args, candidates, owner, **kwargs):
         super().__init__(*args, **kwargs)
         self.candidates = candidates
-        users = {str(user.pk): user for user, _missing in candidates}
+        # The owner of now is none to choose, but what a second click on the same form asks for.
+        users = {str(user.pk): user for user in [owner, *(user for user, _missing in candidates)]}
         self.fields["owner"].choices = users.items()
         self.fields["owner"].coerce = users.get
 

@@ -11,21 +11,17 @@ from connections.rights import Mark
 
 READ_BACK = 200
 
-# What takes somebody's place, so that the owner has nothing at all.
-_PLACE_LOST = {
-    Action.USER_BLOCKED,
-    Action.USER_REMOVED,
-    Action.USER_ROLE_CHANGED,
-    Action.USER_ORGANISATIONS_CHANGED,
-    Action.CLIENT_PERSON_REMOVED,
-    Action.CLIENT_COLLEAGUES_CHANGED,
-    Action.PARTNERSHIP_ENDED,
-}
 _LOST_BY = {
     "app": {Action.OWN_APP_CHANGED},
     "key": {Action.CONNECTION_CHANGED, Action.CONNECTION_TAKEN_OVER},
     "owner": {Action.USER_ACCESSES_CHANGED},
     "partnership": {Action.CLIENT_FUNCTIONS_CHANGED},
+}
+_ROLE_LOST = {Action.USER_ROLE_CHANGED}
+_PLACE_LOST = {
+    Action.USER_ORGANISATIONS_CHANGED,
+    Action.CLIENT_PERSON_REMOVED,
+    Action.CLIENT_COLLEAGUES_CHANGED,
 }
 
 
@@ -58,7 +54,7 @@ def _events_about(connection):
     about = Q(pk__in=[])
     for kind, ref, _name in subjects:
         about |= Q(subject_kind=kind, subject_ref=str(ref))
-    wanted = set.union(_PLACE_LOST, *_LOST_BY.values())
+    wanted = set.union(_ROLE_LOST, _PLACE_LOST, *_LOST_BY.values())
     sides = {connection.organisation.environment_id, connection.made_by.pk}
     return (
         Event.objects.filter(about, environment__in=sides, action__in=wanted)
@@ -68,30 +64,38 @@ def _events_about(connection):
 
 
 def _since(mark, connection, events):
-    part = mark.missing
-    if part == "owner" and not connection.owner_stands:
-        took = (event for event in events if _took_the_place(event, connection))
-    else:
-        took = (event for event in events if _took(event, part, mark.function.name, connection))
-    return next((event.at for event in took), connection.created_at)
+    if mark.missing == "owner" and not connection.owner_stands:
+        return min(_gone_since(connection, events), default=connection.created_at)
+    took = (event.at for event in events if _took(event, mark, connection))
+    return next(took, connection.created_at)
 
 
-def _took(event, part, name, connection):
-    if event.action not in _LOST_BY[part]:
+def _took(event, mark, connection):
+    if event.action not in _LOST_BY[mark.missing]:
         return False
-    if part == "owner" and event.organisation != connection.organisation:
+    if mark.missing == "owner" and event.organisation != connection.organisation:
         return False
-    return name in event.details.get("removed", [])
+    return mark.function.name in event.details.get("removed", [])
 
 
-def _took_the_place(event, connection):
-    """Whether this event ended the owner's standing here."""
-    if event.action not in _PLACE_LOST:
-        return False
-    if event.action == Action.USER_ROLE_CHANGED:
-        return not allows(event.details.get("to", ""), Permission.MANAGE_KEYS)
-    if event.action == Action.USER_ORGANISATIONS_CHANGED:
-        return connection.organisation.organisation_id in event.details.get("removed", [])
-    if event.action in (Action.CLIENT_PERSON_REMOVED, Action.CLIENT_COLLEAGUES_CHANGED):
-        return str(connection.owner) in event.details.get("removed", [])
-    return True
+def _gone_since(connection, events):
+    """Since when each thing holds that keeps the owner from owning here: block, removal, role, membership."""
+    owner = connection.owner
+    times = [owner.blocked_at, owner.removed_at]
+    if not _may(owner.role):
+        times.append(_newest(events, _ROLE_LOST, lambda details: not _may(details.get("to", ""))))
+    if not connection.owner_is_member:
+        here = {connection.organisation.organisation_id, str(owner)}
+        times.append(
+            _newest(events, _PLACE_LOST, lambda details: here & set(details.get("removed", [])))
+        )
+    return [time for time in times if time]
+
+
+def _may(role):
+    return allows(role, Permission.MANAGE_KEYS)
+
+
+def _newest(events, actions, fits):
+    found = (event.at for event in events if event.action in actions and fits(event.details))
+    return next(found, None)

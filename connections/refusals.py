@@ -74,6 +74,16 @@ class NameTaken(Refused):
         super().__init__(_("You have an Own App called %(name)s already.") % {"name": name})
 
 
+class NoOwnAppsHere(Refused):
+    """An Own App belongs to the organisation's environment; a partner's people add none."""
+
+    def __init__(self, organisation):
+        super().__init__(
+            _("Only people of %(environment)s can add an Own App there.")
+            % {"environment": organisation.environment.name}
+        )
+
+
 class Ended(Refused):
     def __init__(self):
         super().__init__(

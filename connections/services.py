@@ -33,6 +33,7 @@ from connections.refusals import (
     IntegrationsOff,
     MoreThanYours,
     NameTaken,
+    NoOwnAppsHere,
     NotRevoked,
     NotYours,
     OutOfReach,
@@ -87,8 +88,8 @@ def create_connection(
     An `app` that is not saved yet becomes an Own App of the organisation's environment (R12). `access` is one
     of Access; `functions` is read for Access.CHOSEN only. Nothing is given that the app does not ask or the
     owner lacks (R6). `op_id` names the form: the same form makes keys once (R14).
-    Raises OutOfReach, AlreadyCreated, IntegrationsOff, CannotOwn, MoreThanYours, NameTaken, and
-    AlreadyConnected for a second one with the same package and administration.
+    Raises OutOfReach, AlreadyCreated, IntegrationsOff, NoOwnAppsHere, NameTaken, CannotOwn, MoreThanYours,
+    and AlreadyConnected for a second one with the same package and administration.
     """
     owner = owner or by
     organisation = entered(organisation, by)
@@ -97,6 +98,8 @@ def create_connection(
     if not payer(organisation, mandate).has_integrations:
         raise IntegrationsOff(payer(organisation, mandate))
     if app.pk is None:
+        if by.environment_id != organisation.environment_id:
+            raise NoOwnAppsHere(organisation)
         app = create_own_app(
             environment=organisation.environment, name=app.name, functions=app.functions, by=by
         )
@@ -197,11 +200,13 @@ def change_accesses(*, connection, access, functions=(), seen=None, by) -> None:
 
     Never more than the app asks and the owner has (R6), and nothing new that `by` lacks. `seen` is the
     `accesses_seen` of the connection that `by` had before the eyes.
-    Raises OutOfReach, NotYours, Ended, ChangedMeanwhile, MoreThanYours.
+    Raises OutOfReach, NotYours, Ended, ChangedMeanwhile, OwnerGone, MoreThanYours.
     """
     connection = _locked(connection, by)
     if seen is not None and seen != accesses_seen(connection):
         raise ChangedMeanwhile
+    if not connection.owner_stands:
+        raise OwnerGone(connection.owner)
     before, meant = connection.rights.effective(), _asked_for(connection)
     connection.access = access
     connection.functions = _functions_given(

@@ -83,9 +83,11 @@ def new_keys(request, organisation, number):
 def take_over(request, organisation, number):
     """Have a connection live on somebody else, oneself for instance, with new keys (R7)."""
     connection = _managed(request, organisation, number)
-    candidates = services.who_could_own(connection, request.user)
     form = TakeOverForm(
-        request.POST or None, candidates=candidates, initial={"owner": request.user.pk}
+        request.POST or None,
+        candidates=services.who_could_own(connection, request.user),
+        owner=connection.owner,
+        initial={"owner": request.user.pk},
     )
     return _another_set(request, connection, services.take_over, "connections/take_over.html", form)
 

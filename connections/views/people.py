@@ -89,7 +89,7 @@ def accesses(request, pk, organisation_id):
             )
         except services.Refused as refused:
             refusal = refused
-            membership.refresh_from_db()
+            membership = get_object_or_404(person.memberships, pk=membership.pk)
             form = PersonAccessesForm(
                 membership=membership, client_allows=mandate and mandate.functions
             )

@@ -129,8 +129,18 @@ def colleagues(request, mandate):
     mandate = get_object_or_404(mandates, uuid=mandate)
     form = ColleaguesForm(request.POST, environment=request.user.environment)
     if form.is_valid():
+        users = form.cleaned_data["users"]
         try:
-            services.assign(mandate=mandate, users=form.cleaned_data["users"], by=request.user)
+            question = ask_first(
+                request,
+                partial(services.assign, mandate=mandate, users=users, by=request.user),
+                about=mandate,
+                title=_("Change the colleagues of %(name)s?") % {"name": mandate},
+                button=_("Save colleagues"),
+                back=mandate.get_absolute_url(),
+            )
+            if question:
+                return question
             messages.success(
                 request, _("The colleagues of %(name)s are changed.") % {"name": mandate}
             )

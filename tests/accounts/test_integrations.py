@@ -222,8 +222,8 @@ def test_the_end_is_one_event_and_each_administrator_hears_of_it_once(
 
     event = Event.objects.get(action=Action.INTEGRATIONS_ENDED)
     assert (event.actor, event.environment) == (administrator, environment)
-    told = Mail.objects.filter(subject__contains="has ended").values_list("to", flat=True)
-    assert sorted(told) == sorted([administrator.email, other.email])
+    told = Mail.objects.filter(subject__contains="stopped").values_list("to", flat=True)
+    assert sorted(told) == sorted({administrator.email, other.email, place.user.email})
 
 
 def test_who_saw_fewer_keys_than_there_are_is_asked_again(office, place):

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from accounts import integrations, ripples
+from accounts import ripples
 from accounts import services as accounts
 from accounts.mail.models import Mail
 from connections import services
@@ -86,20 +86,10 @@ def narrowed(administrator, owner):
     lose(owner, administrator, services.change_accesses_of_person, **few)
 
 
-def ended(administrator, owner):
-    integrations.end(environment=owner.environment, by=administrator)
-
-
 LOST = "1 key can do less or stopped", "made a change that took rights away."
 RIGHTS_LOST = [
     (taken, *LOST, "suspended, every call is refused"),
     (narrowed, *LOST, "can no longer: see which organisations the keys are for"),
-    (
-        ended,
-        "the Integrations service has ended",
-        "ended the Integrations service of",
-        "http://localhost:8000/environment/integrations/",
-    ),
 ]
 
 

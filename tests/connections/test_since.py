@@ -294,14 +294,6 @@ def test_a_person_whom_the_partner_takes_away_has_nothing_since_then(mandate, gu
     assert since() == ("owner", at)
 
 
-def test_the_end_of_the_partnership_ends_it_since_then(boss, mandate, guest, later):
-    connect(guest, mandate.organisation)
-    at = later()
-    services.end_partnership(partnership=mandate.partnership, by=boss.user)
-
-    assert since() == ("owner", at)
-
-
 def test_it_costs_one_query_and_none_when_nothing_is_off(place, boss, django_assert_num_queries):
     connect(place.user)
     connection = Connection.objects.for_list().get()

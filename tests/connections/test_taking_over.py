@@ -357,7 +357,7 @@ def test_keys_that_are_suspended_are_not_widened_either(owner, editor):
     role, owner.role = owner.role, "basic"
     owner.save()
 
-    with pytest.raises(services.MoreThanYours):
+    with pytest.raises(services.OwnerGone):
         change(connection, editor, Access.ALL)
     owner.role = role
     owner.save()
