@@ -157,7 +157,7 @@ def _people(environment):
     removed = Event.objects.of(environment).filter(action=Action.USER_REMOVED)
     present = [(str(user.pk), str(user)) for user in environment.users.order_by("last_name", "pk")]
     return present + [
-        (ref, _("%(name)s (removed)") % {"name": name})
+        (ref, _("%(name)s (removed)") % {"name": name or _("Former user")})
         for ref, name in removed.order_by("subject_name").values_list("subject_ref", "subject_name")
     ]
 
