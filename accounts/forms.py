@@ -128,6 +128,7 @@ class ActivityFilterForm(forms.Form):
         empty_label=_("Every organisation"),
         required=False,
     )
+    about = forms.CharField(label=_("About"), max_length=100, required=False)
     since = DayField(label=_("From"))
     until = DayField(label=_("Until"))
 
@@ -149,7 +150,12 @@ class ActivityFilterForm(forms.Form):
         return found
 
 
-LOOKUPS = {"action": "action", "person": "actor", "organisation": "organisation"}
+LOOKUPS = {
+    "action": "action",
+    "person": "actor",
+    "organisation": "organisation",
+    "about": "subject_name__icontains",
+}
 
 
 def _people(environment):

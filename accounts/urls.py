@@ -25,4 +25,6 @@ urlpatterns = [
         name="change-organisation",
     ),
     path("activity/", activity.activity, name="activity"),
+    path("activity/activity.csv", activity.activity_csv, name="activity-csv"),
+    path("activity/activity.jsonl", activity.activity_jsonl, name="activity-jsonl"),
 ]

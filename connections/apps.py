@@ -5,3 +5,6 @@ from django.utils.translation import gettext_lazy as _
 class ConnectionsConfig(AppConfig):
     name = "connections"
     verbose_name = _("Connections")
+
+    def ready(self):
+        from connections import links  # noqa: F401 (says where the activity log leads)

@@ -40,9 +40,8 @@ def test_a_line_says_who_did_what_to_whom(office, administrator, colleague):
 
     text = " ".join(office.get(ACTIVITY).content.decode().split())
 
-    assert (
-        f"<b>{administrator}</b> · Role changed · Piet Jansen: Basic user → Advanced user" in text
-    )
+    piet = f'<a href="/users/{colleague.pk}/">Piet Jansen</a>'
+    assert f"<b>{administrator}</b> · Role changed · {piet}: Basic user → Advanced user" in text
 
 
 def test_a_line_about_oneself_says_the_name_once(office, administrator):

@@ -22,7 +22,9 @@ NOW_AND_THEN_SECONDS = 600
 
 
 class Command(BaseCommand):
-    help = "Does what waits (mails, events, files with requests, expiry) until told to stop (SIGTERM)."
+    help = (
+        "Does what waits (mails, events, files with requests, expiry) until told to stop (SIGTERM)."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument("--once", action="store_true", help="do what waits now and end")
