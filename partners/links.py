@@ -1,9 +1,9 @@
-"""The pages of requests and partnerships that events are about."""
+"""The pages of requests, files and partnerships that events are about."""
 
 from django.urls import reverse
 
 from accounts.events.links import pages_of
-from partners.models import AuthorisationRequest, Partnership
+from partners.models import AuthorisationRequest, Batch, Partnership
 
 
 @pages_of("request")
@@ -18,3 +18,11 @@ def _requests(user, references):
 def _partnerships(user, references):
     found = Partnership.objects.of(user.environment).filter(uuid__in=references)
     return {str(partnership.uuid): partnership.get_absolute_url() for partnership in found}
+
+
+@pages_of("batch")
+def _batches(user, references):
+    if not user.environment.may_send_requests:
+        return {}
+    found = Batch.objects.seen_by(user).filter(uuid__in=references)
+    return {str(batch.uuid): batch.get_absolute_url() for batch in found}

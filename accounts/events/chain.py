@@ -86,12 +86,11 @@ def was_erased_by_us(event, field) -> bool:
 
 def sealed(*parts) -> str:
     """What only the holder of the key can make of these parts."""
-    return hmac.new(settings.CHAIN_KEY.encode(), _text(parts).encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(settings.CHAIN_KEY.encode(), _text(parts).encode(), "sha256").hex()
 
 
 def _hash(value) -> str:
     return hashlib.sha256(_text(value).encode()).hexdigest()
 
 
-def _text(value) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+_text = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode

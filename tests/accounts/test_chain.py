@@ -1,8 +1,10 @@
 """Nobody can bend the activity log without being found out (R53); on the database that the tests run on."""
 
+import re
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
@@ -406,3 +408,49 @@ def test_commitments_of_the_same_name_tell_nothing(log):
 
     assert event.actor_name == another.actor_name
     assert chain.commitment(event, "actor_name") != chain.commitment(another, "actor_name")
+
+
+@pytest.fixture
+def rights_of_the_portal():
+    """A role with the rights that docs/activity-log.md tells operators to give, on all that it reads."""
+    text = (settings.BASE_DIR / "docs/activity-log.md").read_text()
+    [statements] = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    execute(
+        "SET CONSTRAINTS ALL IMMEDIATE",
+        "CREATE ROLE portal_of_a_test",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO portal_of_a_test",
+        statements.replace("portal;", "portal_of_a_test;"),
+        "SET LOCAL ROLE portal_of_a_test",
+    )
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite knows no rights")
+def test_the_role_of_the_portal_writes_chains_and_erases(log, administrator, rights_of_the_portal):
+    with transaction.atomic():
+        record(Action.PROFILE_CHANGED, by=administrator, subject=administrator, environment=log)
+    assert chain_waiting() == 1
+    assert erase_name(user=administrator) == 6
+    chain_waiting()
+
+    assert verify()[1]
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite knows no rights")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events_event SET action = 'x'",
+        "DELETE FROM events_event",
+        "TRUNCATE events_event",
+        "ALTER TABLE events_event DISABLE TRIGGER USER",
+        "DROP TRIGGER event_guard ON events_event",
+        "UPDATE events_checkpoint SET number = 9",
+        "DELETE FROM events_checkpoint",
+    ],
+)
+def test_the_role_of_the_portal_may_not(log, rights_of_the_portal, statement):
+    with (
+        pytest.raises(DatabaseError, match="permission denied|must be owner"),
+        transaction.atomic(),
+    ):
+        execute(statement)

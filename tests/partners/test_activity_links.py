@@ -6,10 +6,13 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import services as accounts
 from accounts.events.links import FINDERS
+from accounts.events.models import Action
+from accounts.events.services import record
 from accounts.models import Organisation
 from accounts.roles import Role
 from connections import services as connections
 from partners import services as partners
+from partners.models import Batch
 from tests.factories import (
     MembershipFactory,
     OrganisationFactory,
@@ -35,6 +38,8 @@ def member():
     colleague = UserFactory(environment=member.environment)
     partners.assign(mandate=mandate, users={member, colleague}, by=member)
     accounts.change_role(user=colleague, role=Role.ADVANCED, by=member)
+    batch = Batch.objects.create(environment=member.environment, by=member, file_name="a.csv")
+    record(Action.REQUESTS_STARTED, by=member, subject=batch, environment=member.environment)
     accounts.change_organisation(organisation=place.organisation, by=member, changed=["name"])
     return member
 
