@@ -1,6 +1,7 @@
 """Writing the activity log, and what may happen to it later."""
 
 import json
+from itertools import islice
 
 from django.db import models, transaction
 from django.db.models.functions import Cast
@@ -54,9 +55,9 @@ def _chain(environment_id):
     with transaction.atomic():
         waiting = Event.objects.waiting().filter(environment=environment_id)
         # Every worker takes the oldest line first, so the second waits there, and then sees a longer chain.
-        lines = waiting.select_for_update(no_key=True, of=["self"])[:AT_ONCE]
+        lines = waiting.select_for_update(no_key=True, of=["self"]).iterator(chunk_size=AT_ONCE)
         # A line that this portal did not write gets no place: verify_events tells of it.
-        ours = [event for event in lines if chain.own_digest(event)]
+        ours = list(islice(filter(chain.own_digest, lines), AT_ONCE))
         number, link = head_of(environment_id)
         for number, event in enumerate(ours, number + 1):  # noqa: B020 (it goes on counting)
             event.number = number

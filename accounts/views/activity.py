@@ -1,10 +1,11 @@
 """The activity log of an environment."""
 
-from django.http import StreamingHttpResponse
+from django.conf import settings
+from django.http import FileResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
-from accounts.access import environment_page
+from accounts.access import environment_page, public_page
 from accounts.events.export import COLUMNS, csv_rows, json_lines, lines_of
 from accounts.events.links import add_pages
 from accounts.events.models import Event
@@ -48,6 +49,14 @@ def activity_jsonl(request):
         content_type="application/jsonl",
         headers={"Content-Disposition": content_disposition_header(True, "activity.jsonl")},
     )
+
+
+@public_page
+@require_safe
+def verifier(request):
+    """The program that follows the chain of a download, for anybody who was given one."""
+    program = settings.BASE_DIR / "scripts/verify_export.py"
+    return FileResponse(program.open("rb"), as_attachment=True, content_type="text/x-python")
 
 
 def _found(request):

@@ -78,6 +78,12 @@ def test_the_script_follows_the_chain_without_anything_of_ours(log, download, ki
     assert done.returncode == 0
 
 
+def test_everybody_gets_the_script(client):
+    answer = client.get("/activity/verify_export.py")
+
+    assert b"".join(answer.streaming_content) == SCRIPT.read_bytes()
+
+
 @KINDS
 def test_the_script_names_the_row_that_was_bent(log, download, kind):
     path = download(kind)

@@ -196,7 +196,8 @@ def test_a_line_written_once_more_is_found(log):
     assert "Line 6 repeats an earlier line." in verify()[0]
 
 
-def test_what_this_portal_did_not_write_gets_no_place(log, write):
+def test_what_this_portal_did_not_write_gets_no_place_and_stands_in_no_way(log, write, monkeypatch):
+    monkeypatch.setattr("accounts.events.services.AT_ONCE", 1)
     execute(copied("'x'", "NULL"))
     write()
 
