@@ -5,3 +5,6 @@ from django.utils.translation import gettext_lazy as _
 class AccountsConfig(AppConfig):
     name = "accounts"
     verbose_name = _("People and organisations")
+
+    def ready(self):
+        from accounts import links  # noqa: F401 (says where the activity log leads)

@@ -128,6 +128,7 @@ class ActivityFilterForm(forms.Form):
         empty_label=_("Every organisation"),
         required=False,
     )
+    about = forms.CharField(label=_("About"), max_length=100, required=False)
     since = DayField(label=_("From"))
     until = DayField(label=_("Until"))
 
@@ -149,7 +150,12 @@ class ActivityFilterForm(forms.Form):
         return found
 
 
-LOOKUPS = {"action": "action", "person": "actor", "organisation": "organisation"}
+LOOKUPS = {
+    "action": "action",
+    "person": "actor",
+    "organisation": "organisation",
+    "about": "subject_name__icontains",
+}
 
 
 def _people(environment):
@@ -157,7 +163,7 @@ def _people(environment):
     removed = Event.objects.of(environment).filter(action=Action.USER_REMOVED)
     present = [(str(user.pk), str(user)) for user in environment.users.order_by("last_name", "pk")]
     return present + [
-        (ref, _("%(name)s (removed)") % {"name": name})
+        (ref, _("%(name)s (removed)") % {"name": name or _("Former user")})
         for ref, name in removed.order_by("subject_name").values_list("subject_ref", "subject_name")
     ]
 

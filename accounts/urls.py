@@ -28,4 +28,7 @@ urlpatterns = [
         name="change-organisation",
     ),
     path("activity/", activity.activity, name="activity"),
+    path("activity/activity.csv", activity.activity_csv, name="activity-csv"),
+    path("activity/verify_export.py", activity.verifier, name="activity-verifier"),
+    path("activity/activity.jsonl", activity.activity_jsonl, name="activity-jsonl"),
 ]

@@ -7,6 +7,6 @@ class ConnectionsConfig(AppConfig):
     verbose_name = _("Connections")
 
     def ready(self):
-        from connections import ripples
+        from connections import links, ripples  # noqa: F401 (links says where the activity log leads)
 
         ripples.watch()

@@ -52,6 +52,11 @@ def mfa_key(data: Path) -> str:
     return _fernet_key(data / "secrets" / "mfa_key")
 
 
+def chain_key(data: Path) -> str:
+    """The key under which the lines of the activity log are sealed, made as `mfa_key` is."""
+    return _fernet_key(data / "secrets" / "chain_key")
+
+
 def books_key(data: Path) -> str:
     """The key under which Koppel Books encrypts the Secrets it is given, made as `mfa_key` is."""
     return _fernet_key(data / "secrets" / "books_key")

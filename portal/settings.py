@@ -57,6 +57,7 @@ PORTAL_DATA.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = server_keys.secret_key(PORTAL_DATA)
 PEPPERS = server_keys.peppers(PORTAL_DATA)
 MFA_KEY = server_keys.mfa_key(PORTAL_DATA)
+CHAIN_KEY = server_keys.chain_key(PORTAL_DATA)
 BOOKS_KEY = server_keys.books_key(PORTAL_DATA) if PORTAL_BOOKS else ""
 ALLOWED_HOSTS = [
     _base.hostname,

@@ -4,6 +4,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.events import chain
 from accounts.events.words import in_words
 
 
@@ -50,6 +51,8 @@ class Action(models.TextChoices):
     CLIENT_PERSON_READMITTED = "client.person_readmitted", _("Person of a partner let in again")
     CLIENT_FUNCTIONS_CHANGED = "client.functions_changed", _("What a partner may do changed")
     INVOICES_REOFFERED = "invoice.reoffered", _("Invoices re-offered to the API")
+    NAME_ERASED = "log.name_erased", _("Name of a former user erased from the log")
+    LINES_RETIRED = "log.lines_retired", _("Old lines taken out of the log")
 
 
 class EventQuerySet(models.QuerySet):
@@ -62,15 +65,41 @@ class EventQuerySet(models.QuerySet):
     def about(self, kind, ref):
         return self.filter(subject_kind=kind, subject_ref=str(ref))
 
+    def chained(self):
+        """Those that have their place in the chain, in its order."""
+        return self.filter(number__isnull=False).order_by("number").select_related("organisation")
+
+    def waiting(self):
+        """Those that have not yet got their place in the chain, the oldest first."""
+        return self.filter(number__isnull=True).order_by("pk").select_related("organisation")
+
+    def bulk_create(self, objs, **kwargs):
+        objs = list(objs)
+        for event in objs:
+            chain.sign(event)
+        return super().bulk_create(objs, **kwargs)
+
     def update(self, **values):
         raise TypeError("Events are never changed.")
 
     def delete(self):
         raise TypeError("Events are never deleted.")
 
+    def put(self, **values):
+        """Store what the guards of the database let pass: a place in the chain, an emptied value."""
+        return super().update(**values)
+
+    def let_go(self):
+        """Delete lines that a checkpoint covers; the guards of the database let no other pass."""
+        return self._raw_delete(self.db)
+
 
 class Event(models.Model):
-    """One line of the activity log. `subject_name` is the name of the thing at that time."""
+    """One line of the activity log. `subject_name` is the name of the thing at that time.
+
+    The worker gives it its place in the chain of its environment a moment later: `number` and `link`, the
+    check value over this and all earlier lines (see accounts.events.chain).
+    """
 
     environment = models.ForeignKey("accounts.Environment", models.PROTECT, related_name="events")
     organisation = models.ForeignKey(
@@ -87,6 +116,11 @@ class Event(models.Model):
     subject_name = models.CharField(max_length=300)
     details = models.JSONField(default=dict)
     request_id = models.CharField(max_length=40, blank=True)
+    proofs = models.JSONField(editable=False)  # salts, or what is left of erased values
+    seal = models.CharField(max_length=64, unique=True, editable=False)
+    number = models.PositiveBigIntegerField(null=True, editable=False)
+    link = models.CharField(max_length=64, blank=True, editable=False)
+    link_seal = models.CharField(max_length=64, blank=True, editable=False)
 
     objects = EventQuerySet.as_manager()
 
@@ -97,6 +131,16 @@ class Event(models.Model):
             models.Index(fields=["environment", "actor", "-at", "-id"], name="event_by_actor"),
             models.Index(fields=["environment", "organisation", "-at", "-id"], name="event_by_org"),
             models.Index(fields=["subject_kind", "subject_ref", "-at"], name="event_by_subject"),
+            models.Index(
+                fields=["environment"],
+                name="event_waits_for_its_place",
+                condition=models.Q(number__isnull=True),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "number"], name="one_line_in_each_place_of_a_log"
+            )
         ]
 
     def __str__(self):
@@ -107,13 +151,42 @@ class Event(models.Model):
         return self.subject_kind == "user" and self.subject_ref == str(self.actor_id)
 
     @property
+    def who(self):
+        """The name of the actor, as far as the log may still say it."""
+        if chain.is_erased(self, "actor_name"):
+            return _("Former user")
+        return self.actor_name or "Koppel"
+
+    @property
+    def about_whom(self):
+        """The name of the thing, as far as the log may still say it."""
+        return _("Former user") if chain.is_erased(self, "subject_name") else self.subject_name
+
+    @property
     def details_in_words(self):
         return in_words(self.details)
 
     def save(self, **kwargs):
         if not self._state.adding:
             raise TypeError("Events are never changed.")
+        chain.sign(self)
         super().save(**kwargs)
 
     def delete(self, **kwargs):
         raise TypeError("Events are never deleted.")
+
+
+class Checkpoint(models.Model):
+    """Where the log of an environment begins since its oldest lines have left it."""
+
+    environment = models.ForeignKey("accounts.Environment", models.PROTECT, related_name="+")
+    number = models.PositiveBigIntegerField()
+    link = models.CharField(max_length=64)
+    at = models.DateTimeField(default=timezone.now)
+    seal = models.CharField(max_length=64)
+
+    def __str__(self):
+        return f"{self.environment}: {self.number}"
+
+    def sealed(self):
+        return chain.sealed("checkpoint", self.environment_id, self.number, self.link)

@@ -1,9 +1,16 @@
-"""Writing the activity log."""
+"""Writing the activity log, and what may happen to it later."""
 
-from django.db import transaction
+import json
+from itertools import islice
 
-from accounts.events.models import Event
+from django.db import models, transaction
+from django.db.models.functions import Cast
+
+from accounts.events import anchors, chain
+from accounts.events.models import Action, Checkpoint, Event
 from portal.logs import current_request_id
+
+AT_ONCE = 100  # a transaction that holds up nobody, on SQLite either
 
 
 def record_for(sides, action, **event):
@@ -33,3 +40,134 @@ def record(action, *, by, subject, environment, organisation=None, **details):
         details=details,
         request_id=current_request_id.get().lstrip("-"),
     )
+
+
+def chain_waiting() -> int:
+    """Give the lines that wait their place in the chain of their environment; answer how many (R53).
+
+    Takes at most 100 lines of an environment at a time. It may be ended anywhere, and run by several workers.
+    """
+    waiting = Event.objects.waiting().order_by("environment").values_list("environment", flat=True)
+    return sum(_chain(environment_id) for environment_id in list(waiting.distinct()))
+
+
+def _chain(environment_id):
+    with transaction.atomic():
+        waiting = Event.objects.waiting().filter(environment=environment_id)
+        # Every worker takes the oldest line first, so the second waits there, and then sees a longer chain.
+        lines = waiting.select_for_update(no_key=True, of=["self"]).iterator(chunk_size=AT_ONCE)
+        # A line that this portal did not write gets no place: verify_events tells of it.
+        ours = list(islice(filter(chain.own_digest, lines), AT_ONCE))
+        number, link = head_of(environment_id)
+        for number, event in enumerate(ours, number + 1):  # noqa: B020 (it goes on counting)
+            event.number = number
+            event.link = link = chain.link(link, number, chain.digest(event))
+            Event.objects.filter(pk=event.pk).put(
+                number=number, link=link, link_seal=chain.link_seal(event)
+            )
+    if ours:
+        anchors.note(environment_id, number, link)
+    return len(ours)
+
+
+def start_of(environment_id) -> tuple[int, str]:
+    """Number and check value of the last line that has left the log; 0 and `chain.START` where none has."""
+    points = Checkpoint.objects.filter(environment=environment_id).order_by("-number")
+    return points.values_list("number", "link").first() or (0, chain.START)
+
+
+def head_of(environment_id) -> tuple[int, str]:
+    """Number and check value of the last line in the chain."""
+    lines = Event.objects.of(environment_id).filter(number__isnull=False).order_by("-number")
+    return lines.values_list("number", "link").first() or start_of(environment_id)
+
+
+@transaction.atomic
+def retire(*, environment, before) -> int:
+    """Take the lines that were written before the moment `before` out of the log; answer how many (R53).
+
+    A sealed checkpoint stays, so that the lines after them still verify, and a line that says so. Lines leave
+    from the start of the chain only: a younger line, or one that still waits, keeps all after it.
+    """
+    chained = Event.objects.of(environment).filter(number__isnull=False)
+    kept = chained.filter(at__gte=before).aggregate(first=models.Min("number"))["first"]
+    old = chained.filter(number__lt=kept) if kept else chained
+    last = old.order_by("-number").first()
+    if last is None:
+        return 0
+    point = Checkpoint(environment=environment, number=last.number, link=last.link)
+    point.seal = point.sealed()
+    point.save()
+    gone = old.filter(number__lte=last.number).let_go()
+    record(
+        Action.LINES_RETIRED,
+        by=None,
+        subject=environment,
+        environment=environment,
+        lines=gone,
+        until=last.number,
+    )
+    return gone
+
+
+@transaction.atomic
+def erase_name(*, user, by=None) -> int:
+    """Take the name and address of `user` out of every log; answer out of how many lines (R53).
+
+    What happened stays, as done by or to a former user, and the chains still verify. Each log gets a line
+    that says so.
+    """
+    about = models.Q(subject_kind="user", subject_ref=str(user.pk))
+    own = Event.objects.filter(about | models.Q(actor=user))
+    names = {
+        user.get_full_name(),
+        user.email,
+        *own.filter(about).values_list("subject_name", flat=True),
+    }
+    names |= set(own.filter(actor=user).values_list("actor_name", flat=True))
+    erased = []
+    for event in _saying(names - {""}, about | models.Q(actor=user)):
+        fields = [field for field, says in _personal(event, user, names) if says]
+        for field in fields:
+            chain.erase(event, field)
+        if fields:
+            values = {field: getattr(event, field) for field in fields}
+            Event.objects.filter(pk=event.pk).put(proofs=event.proofs, **values)
+            erased.append(event)
+    for environment_id in sorted({event.environment_id for event in erased}):
+        Event.objects.create(
+            environment_id=environment_id,
+            actor=by,
+            actor_name=by.get_full_name() if by else "",
+            action=Action.NAME_ERASED,
+            subject_kind="user",
+            subject_ref=str(user.pk),
+            details={"lines": sum(event.environment_id == environment_id for event in erased)},
+        )
+    return len(erased)
+
+
+def _saying(names, condition):
+    """The lines under `condition`, and those whose details say one of `names`."""
+    for name in names:
+        for text in {name, json.dumps(name)[1:-1]}:  # SQLite keeps JSON as it was written
+            condition |= models.Q(words__contains=text)
+    words = Cast("details", models.TextField())
+    return Event.objects.annotate(words=words).filter(condition).order_by("pk")
+
+
+def _personal(event, user, names):
+    """What of a line is about this person."""
+    is_subject = event.subject_kind == "user" and event.subject_ref == str(user.pk)
+    yield "actor_name", event.actor_id == user.pk and event.actor_name
+    yield "subject_name", is_subject and event.subject_name
+    yield "details", names & set(_texts(event.details))
+
+
+def _texts(value):
+    """Every text within a value of JSON."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []

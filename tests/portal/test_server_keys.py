@@ -23,7 +23,13 @@ def peppers_file(keys, current=1):
 
 @pytest.mark.parametrize(
     "secret",
-    [server_keys.secret_key, server_keys.peppers, server_keys.mfa_key, server_keys.books_key],
+    [
+        server_keys.secret_key,
+        server_keys.peppers,
+        server_keys.mfa_key,
+        server_keys.chain_key,
+        server_keys.books_key,
+    ],
 )
 def test_what_the_first_start_makes_every_later_one_reads(tmp_path, secret):
     assert secret(tmp_path) == secret(tmp_path)

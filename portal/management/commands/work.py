@@ -6,6 +6,7 @@ import time
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from accounts.events.services import chain_waiting
 from accounts.mail.services import send_due
 from connections.services import remind_unused
 from partners.imports import send_next
@@ -15,13 +16,15 @@ log = logging.getLogger(__name__)
 
 # What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
-ALWAYS = (send_due, send_next)
+ALWAYS = (chain_waiting, send_due, send_next)
 NOW_AND_THEN = (warn_due, expire_due, remind_unused)
 NOW_AND_THEN_SECONDS = 600
 
 
 class Command(BaseCommand):
-    help = "Does what waits (mails, files with requests, expiry) until it is told to stop (SIGTERM, CTRL+C)."
+    help = (
+        "Does what waits (mails, events, files with requests, expiry) until told to stop (SIGTERM)."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument("--once", action="store_true", help="do what waits now and end")
