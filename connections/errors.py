@@ -137,6 +137,12 @@ IDEMPOTENCY_KEY_REUSED = _error(
     "This Idempotency-Key was used for another document",
     "Use a new key for every new document, and the same key only to repeat the same one.",
 )
+STATUS_NOT_POSSIBLE = _error(
+    "ERRDMN2000001",
+    409,
+    "The status of this invoice cannot be set now",
+    "It is a duplicate. A person marks it as original on its page in the portal, if it is one.",
+)
 BROKEN = _error(
     "ERRAPI8000500",
     500,

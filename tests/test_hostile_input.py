@@ -20,7 +20,7 @@ FIELDS = [
     "next", "name", "access", "functions", "administration", "op_id", "email", "role", "organisations",
     "first_name", "last_name", "password", "language", "country", "registration_number", "logo", "invoices",
     "client_name", "note", "pays", "replace", "again", "word", "package", "colleague", "user", "users",
-    "client", "file", "batch",
+    "client", "file", "batch", "invoice", "connection", "everything", "refused",
 ]  # fmt: skip
 
 

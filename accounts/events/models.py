@@ -47,6 +47,8 @@ class Action(models.TextChoices):
     CLIENT_PERSON_READMITTED = "client.person_readmitted", _("Person of a partner let in again")
     CLIENT_FUNCTIONS_CHANGED = "client.functions_changed", _("What a partner may do changed")
     INVOICES_REOFFERED = "invoice.reoffered", _("Invoices re-offered to the API")
+    INVOICE_STATUS_SET = "invoice.status_set", _("Status of an invoice set")
+    INVOICE_MARKED_ORIGINAL = "invoice.marked_original", _("Duplicate marked as original")
 
 
 class EventQuerySet(models.QuerySet):

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
 from accounts.mail.services import send_due
+from connections.invoices.reoffers import reoffer_next
 from connections.services import remind_unused
 from partners.imports import send_next
 from partners.services import expire_due, warn_due
@@ -15,13 +16,13 @@ log = logging.getLogger(__name__)
 
 # What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
-ALWAYS = (send_due, send_next)
+ALWAYS = (send_due, send_next, reoffer_next)
 NOW_AND_THEN = (warn_due, expire_due, remind_unused)
 NOW_AND_THEN_SECONDS = 600
 
 
 class Command(BaseCommand):
-    help = "Does what waits (mails, files with requests, expiry) until it is told to stop (SIGTERM, CTRL+C)."
+    help = "Does what waits (mails, files, re-offers, expiry) until it is told to stop (SIGTERM, CTRL+C)."
 
     def add_arguments(self, parser):
         parser.add_argument("--once", action="store_true", help="do what waits now and end")
