@@ -15,17 +15,6 @@ from tests.factories import MembershipFactory, connect, organisation_at
 from tests.invoices.documents import invoice
 
 pytestmark = pytest.mark.django_db
-SUPPLIER, CUSTOMER = "0088:7300010000001", "0192:987654325"
-
-
-@pytest.fixture
-def seller():
-    return connect(organisation=organisation_at(SUPPLIER, registration_number="71234561"))[0]
-
-
-@pytest.fixture
-def buyer():
-    return connect(organisation=organisation_at(CUSTOMER))[0]
 
 
 @pytest.fixture

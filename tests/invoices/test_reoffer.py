@@ -7,27 +7,11 @@ from connections import services as connections
 from connections.invoices import reoffers, services
 from connections.invoices.models import Delivery, Invoice, Offer
 from connections.models import Access
-from tests.factories import connect, organisation_at
+from tests.factories import connect
 from tests.invoices.documents import invoice
 from tests.software import Software
 
 pytestmark = pytest.mark.django_db
-SUPPLIER, CUSTOMER = "0088:7300010000001", "0192:987654325"
-
-
-@pytest.fixture
-def seller():
-    return connect(organisation=organisation_at(SUPPLIER, registration_number="71234561"))[0]
-
-
-@pytest.fixture
-def buying():
-    return connect(organisation=organisation_at(CUSTOMER))
-
-
-@pytest.fixture
-def buyer(buying):
-    return buying[0]
 
 
 def send(seller, number="A", **values):
