@@ -107,6 +107,12 @@ ELEMENT_MISSING = _error(
     "An element that every invoice has is missing or cannot be read",
     "`details` names it.",
 )
+RULE_BROKEN = _error(
+    "ERRXSL4000005",
+    422,
+    "The invoice breaks a rule of EN 16931",
+    "`rules` lists the numbers of the rules, such as BR-CO-16, `details` what they say.",
+)
 WRONG_SENDER = _error(
     "ERRSND4000002",
     422,

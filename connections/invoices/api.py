@@ -61,6 +61,12 @@ def send_document(request, organisation: str):
         )
     except ubl.NotUbl as wrong:
         raise ApiError(_NOT_READ[type(wrong)], details=str(wrong)) from None
+    except services.BreaksRules as breaks:
+        raise ApiError(
+            errors.RULE_BROKEN,
+            rules=[broken.rule for broken in breaks.broken],
+            details=" ".join(broken.text for broken in breaks.broken)[:2000],
+        ) from None
     except services.WrongSender:
         raise ApiError(errors.WRONG_SENDER) from None
     except services.NumberUsed as used:

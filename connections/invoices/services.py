@@ -2,6 +2,7 @@
 
 import hashlib
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -10,7 +11,7 @@ from accounts.events.models import Action
 from accounts.events.services import record
 from accounts.models import Organisation
 from accounts.services import Refused
-from connections.invoices import ubl
+from connections.invoices import rules, ubl
 from connections.invoices.models import (
     Document,
     Invoice,
@@ -43,6 +44,14 @@ class KeyReused(Exception):
     """The Idempotency-Key stands for another document (R48)."""
 
 
+class BreaksRules(Exception):
+    """The document breaks the rules `broken` of EN 16931."""
+
+    def __init__(self, broken):
+        super().__init__(broken)
+        self.broken = broken
+
+
 class StatusNotPossible(Refused):
     """Its status is the portal's to change: a duplicate that nobody marked as original, for instance."""
 
@@ -59,9 +68,12 @@ def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tupl
     Answers the invoice and whether it is new: the same `idempotency_key` (at most 255 characters, "" for
     none) with the same bytes answers the invoice of the first time. `check` is called inside the
     transaction and may refuse by raising. An invoice whose receiver is not found is stored too, without one.
-    Raises ubl.NotUbl and its kinds, WrongSender, SendingOff, NumberUsed, KeyReused.
+    Raises ubl.NotUbl and its kinds, WrongSender, SendingOff, NumberUsed, KeyReused, and BreaksRules where
+    the rules of EN 16931 are switched on.
     """
     document = ubl.read(xml)
+    if settings.INVOICE_RULES and (broken := rules.broken(xml)):
+        raise BreaksRules(broken)
     digest = hashlib.sha256(xml).hexdigest()
     try:
         with transaction.atomic():
