@@ -11,6 +11,7 @@ from connections import errors
 from connections.api import Problem, function
 from connections.errors import ApiError
 from connections.invoices import schemas, services, ubl
+from connections.invoices.deliveries import add_delivery_to
 from connections.invoices.models import Invoice
 from connections.invoices.schemas import (
     ConfirmedOut,
@@ -119,7 +120,8 @@ def inbox(request, organisation: str, listing: Query[InboxListing]):
         invoices = invoices.ready_for(call.connection)
     elif listing.delivery == "retrieved":
         invoices = invoices.retrieved_by(call.connection)
-    rows, cursor = _listed(invoices.with_delivery_to(call.connection), listing, "sender")
+    rows, cursor = _listed(invoices, listing, "sender")
+    add_delivery_to(call.connection, rows)
     return {"items": [schemas.received(invoice) for invoice in rows], "next": cursor}
 
 
@@ -148,9 +150,7 @@ def confirm(request, organisation: str, id: str):
 @function("GetInboxDocumentStatus", router, response={200: ReceivedStatusOut, 404: Problem})
 def inbox_document_status(request, organisation: str, id: str):
     """The status of a received invoice, what it can be set to, and who or which software set it when."""
-    call = request.auth
-    received = Invoice.objects.received_by(call.organisation)
-    return schemas.received_status(_invoice(received.with_delivery_to(call.connection), id))
+    return _received_status(request.auth, id)
 
 
 @function(
@@ -161,11 +161,9 @@ def inbox_document_status(request, organisation: str, id: str):
 def set_inbox_document_status(request, organisation: str, id: str, wanted: StatusIn):
     """Set the status of a received invoice; its sender sees it. The one that it has changes nothing."""
     call = request.auth
-    received = Invoice.objects.received_by(call.organisation).with_delivery_to(call.connection)
-    invoice = _invoice(received, id)
     try:
         services.set_status(
-            invoice=invoice,
+            invoice=_invoice(Invoice.objects.received_by(call.organisation), id),
             status=wanted.status,
             note=wanted.note,
             through=call.connection,
@@ -175,7 +173,7 @@ def set_inbox_document_status(request, organisation: str, id: str, wanted: Statu
         raise ApiError(
             errors.STATUS_NOT_POSSIBLE, status=refused.invoice.status, possible=[]
         ) from None
-    return schemas.received_status(_invoice(received, id))
+    return _received_status(call, id)
 
 
 def _body(request) -> bytes:
@@ -209,6 +207,12 @@ def _invoice(invoices, id):
     if invoice is None:
         raise ApiError(errors.NO_SUCH_INVOICE)
     return invoice
+
+
+def _received_status(call, id):
+    invoice = _invoice(Invoice.objects.received_by(call.organisation), id)
+    add_delivery_to(call.connection, [invoice])
+    return schemas.received_status(invoice)
 
 
 def _xml(invoice):

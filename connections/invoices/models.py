@@ -72,16 +72,16 @@ class InvoiceQuerySet(models.QuerySet):
         """What stands in its inbox or in its outbox."""
         return self.filter(Q(sender=organisation) | Q(receiver=organisation))
 
-    def with_delivery(self):
-        """Add `waiting` and `confirmed`, which `Invoice.delivery` reads."""
-        return self.annotate(waiting=Exists(_waiting()), confirmed=Exists(_confirmed()))
-
     def in_delivery(self, delivery):
         """Received invoices in this state of Delivery, over all connections of their receiver."""
         ready, retrieved = Exists(_waiting()), Exists(_confirmed())
         if delivery == Delivery.READY:
             return self.filter(ready)
         return self.filter(~ready, retrieved if delivery == Delivery.RETRIEVED else ~retrieved)
+
+    def retrieved_before(self):
+        """Those that some connection has confirmed, revoked since or not."""
+        return self.filter(Exists(_confirmed()))
 
     def in_sent_status(self, status):
         """Sent invoices of which the sender sees this SentStatus."""
@@ -95,19 +95,12 @@ class InvoiceQuerySet(models.QuerySet):
     def ready_for(self, connection):
         """Offered to this connection and not confirmed by it yet (R50)."""
         return self.filter(
-            Exists(Offer.objects.ready().filter(invoice=OuterRef("pk"), connection=connection))
+            pk__in=Offer.objects.ready().filter(connection=connection).values("invoice")
         )
 
     def retrieved_by(self, connection):
         done = Offer.objects.retrieved().filter(invoice=OuterRef("pk"), connection=connection)
         return self.filter(Exists(done))
-
-    def with_delivery_to(self, connection):
-        """Add `offered` and `retrieved`: how far this connection is with each invoice."""
-        offers = Offer.objects.filter(invoice=OuterRef("pk"), connection=connection)
-        return self.annotate(
-            offered=Exists(offers), retrieved=Exists(offers.filter(retrieved_at__isnull=False))
-        )
 
 
 class Invoice(models.Model):
@@ -123,10 +116,12 @@ class Invoice(models.Model):
     issue_date = models.DateField()
     currency = models.CharField(max_length=3)
     total = models.DecimalField(max_digits=18, decimal_places=2)
-    sender = models.ForeignKey(Organisation, models.PROTECT, related_name="outbox")
+    sender = models.ForeignKey(Organisation, models.PROTECT, db_index=False, related_name="outbox")
     sender_name = models.CharField(max_length=200)
     sender_address = models.CharField(max_length=100)
-    receiver = models.ForeignKey(Organisation, models.PROTECT, null=True, related_name="inbox")
+    receiver = models.ForeignKey(
+        Organisation, models.PROTECT, null=True, db_index=False, related_name="inbox"
+    )
     receiver_name = models.CharField(max_length=200)
     receiver_address = models.CharField(max_length=100)
     sent_through = models.ForeignKey(Connection, models.PROTECT, related_name="sent_invoices")
@@ -199,13 +194,6 @@ class Invoice(models.Model):
     def event_subject(self):
         return "invoice", self.uuid, self.number
 
-    @property
-    def delivery(self):
-        """Ready while a live connection has not confirmed it; needs `with_delivery`."""
-        if self.waiting:
-            return Delivery.READY
-        return Delivery.RETRIEVED if self.confirmed else Delivery.NOT_OFFERED
-
     def url(self, name, organisation):
         """The address of the page `name` about this invoice in the books of `organisation`."""
         kwargs = {"organisation": organisation.organisation_id, "uuid": self.uuid}
@@ -270,8 +258,10 @@ class Offer(models.Model):
     each other.
     """
 
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="offers")
-    connection = models.ForeignKey(Connection, models.PROTECT, related_name="offers")
+    invoice = models.ForeignKey(Invoice, models.PROTECT, db_index=False, related_name="offers")
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, db_index=False, related_name="offers"
+    )
     offered_at = models.DateTimeField(default=timezone.now, editable=False)
     offered_by = models.ForeignKey(  # who re-offered it; nobody when it was offered on arrival
         User, models.PROTECT, null=True, editable=False, related_name="+"
@@ -357,7 +347,7 @@ class ReofferLine(models.Model):
         )
         NO_ACCESS = "no access", _("Who asked for it may not re-offer invoices here any more.")
 
-    reoffer = models.ForeignKey(Reoffer, models.CASCADE, related_name="lines")
+    reoffer = models.ForeignKey(Reoffer, models.CASCADE, db_index=False, related_name="lines")
     invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="reoffer_lines")
     state = models.CharField(max_length=20, choices=State, default=State.WAITING, editable=False)
 

@@ -139,7 +139,7 @@ def sent(invoice) -> dict:
 
 
 def received(invoice) -> dict:
-    """A ReceivedOut; needs sender, receiver and `with_delivery_to`."""
+    """A ReceivedOut; needs sender, receiver and `add_delivery_to`."""
     return {**_invoice(invoice), "status": invoice.status, "delivery": _delivery(invoice)}
 
 
@@ -155,7 +155,7 @@ def sent_status(invoice, error) -> dict:
 
 
 def received_status(invoice) -> dict:
-    """A ReceivedStatusOut of a received invoice; needs `with_delivery_to`."""
+    """A ReceivedStatusOut of a received invoice; needs `add_delivery_to`."""
     return {
         "id": invoice.uuid,
         "status": invoice.status,
@@ -192,4 +192,4 @@ def _invoice(invoice):
 
 
 def _delivery(invoice):
-    return "retrieved" if invoice.retrieved else "ready" if invoice.offered else "not offered"
+    return invoice.delivery.value.replace("_", " ")

@@ -5,6 +5,7 @@ import pytest
 from accounts.events.models import Action, Event
 from connections import services as connections
 from connections.invoices import reoffers, services
+from connections.invoices.deliveries import add_delivery
 from connections.invoices.models import Delivery, Invoice, Offer
 from connections.models import Access
 from tests.factories import connect
@@ -29,7 +30,8 @@ def reoffer(connection, *, to=None):
 
 
 def delivery(invoice):
-    return Invoice.objects.with_delivery().get(pk=invoice.pk).delivery
+    add_delivery([invoice])
+    return invoice.delivery
 
 
 def ready(software):

@@ -291,7 +291,7 @@ def test_statuses_cost_the_same_whatever_the_history(
     status(buyers_software, "inbox", sent), status(sellers_software, "outbox", sent)
     counting = 5  # as in test_exchange
 
-    with django_assert_num_queries(3 + counting):
+    with django_assert_num_queries(4 + counting):
         status(buyers_software, "inbox", sent)
     with django_assert_num_queries(3 + counting):
         status(sellers_software, "outbox", sent)

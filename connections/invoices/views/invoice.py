@@ -13,7 +13,7 @@ from accounts.access import organisation_page
 from accounts.roles import Permission
 from connections.functions import FUNCTIONS
 from connections.invoices import services, ubl
-from connections.invoices.deliveries import deliveries_of
+from connections.invoices.deliveries import deliveries_of, overall
 from connections.invoices.forms import StatusForm
 from connections.invoices.history import told_to_receiver, told_to_sender
 from connections.invoices.models import Invoice
@@ -79,13 +79,15 @@ def xml(request, organisation, uuid):
 def _page(request, organisation, invoice, form, status=200):
     is_received = invoice.receiver_id == organisation.pk
     fetching = services.connections_that_fetch(organisation) if is_received else []
+    deliveries = deliveries_of(invoice, fetching) if is_received else []
     context = {
         "invoice": invoice,
         "organisation": organisation,
         "is_received": is_received,
         "contents": ubl.contents(bytes(invoice.document.xml)),
         "history": reversed((told_to_receiver if is_received else told_to_sender)(invoice)),
-        "deliveries": deliveries_of(invoice, fetching) if is_received else (),
+        "deliveries": deliveries,
+        "delivery": overall(deliveries),
         "form": form if _may_set_status(request.user, organisation, invoice) else None,
         "may_manage_keys": request.user.may(Permission.MANAGE_KEYS),
         "connections": [it for it in fetching if it.is_managed_by(request.user)],
@@ -104,7 +106,7 @@ def _may_set_status(user, organisation, invoice):
 
 def _received(organisation, uuid):
     """One that the organisation received."""
-    found = Invoice.objects.received_by(organisation).with_delivery()
+    found = Invoice.objects.received_by(organisation)
     return get_object_or_404(
         found.select_related("document", "receiver", "duplicate_of"), uuid=uuid
     )
@@ -119,4 +121,4 @@ def _invoice(organisation, uuid, *related):
             found |= Invoice.objects.received_by(organisation)
         if "GetOutboxDocument" in organisation.let_do:
             found |= Invoice.objects.sent_by(organisation)
-    return get_object_or_404(found.with_delivery().select_related(*related), uuid=uuid)
+    return get_object_or_404(found.select_related(*related), uuid=uuid)

@@ -8,6 +8,7 @@ from accounts.access import environment_page, organisation_page
 from accounts.models import Organisation
 from accounts.roles import Permission
 from connections.functions import FUNCTIONS
+from connections.invoices.deliveries import add_delivery
 from connections.invoices.forms import ReceivedFilterForm, SentFilterForm
 from connections.invoices.models import Invoice, Reoffer
 from connections.invoices.reoffers import connections_to_offer
@@ -59,9 +60,11 @@ def _list(request, box, invoices, organisation=None, *, member=True):
     found = form.applied_to(invoices)
     may_manage_keys = request.user.may(Permission.MANAGE_KEYS)
     may_reoffer = bool(organisation) and is_received and may_manage_keys
-    rows = found.with_delivery() if is_received else found
+    page = page_of(request, found.select_related("receiver", "sender"), by="-created_at")
+    if is_received:
+        add_delivery(page.rows)
     context = {
-        "page": page_of(request, rows.select_related("receiver", "sender"), by="-created_at"),
+        "page": page,
         "count": found.count(),
         "form": form,
         "organisation": organisation,

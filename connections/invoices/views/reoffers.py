@@ -75,10 +75,10 @@ def _question(request, organisation, found, refusal=None):
         "organisation": organisation,
         "query": query_of(request),
         "refusal": refusal,
+        "again": found.retrieved_before().count(),
         "connections": reoffers.connections_to_offer(organisation, request.user),
-        **found.with_delivery().aggregate(
+        **found.aggregate(
             count=Count("pk"),
-            again=Count("pk", filter=Q(confirmed=True)),
             duplicates=Count("pk", filter=Q(status=Status.DUPLICATE)),
         ),
         "most": reoffers.MOST_AT_ONCE,
