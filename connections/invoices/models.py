@@ -44,7 +44,7 @@ class SentStatus(models.TextChoices):
 
 
 # What the receiver's people and software can say of an invoice; the portal says the rest.
-SETTABLE = (Status.RECEIVED, Status.OPENED, Status.PAID, Status.REJECTED)
+SETTABLE = (Status.PAID, Status.REJECTED, Status.OPENED, Status.RECEIVED)
 _DELIVERED = (Status.RECEIVED, Status.DOWNLOADED)
 
 
