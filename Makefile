@@ -20,7 +20,7 @@ mutants: ## spoil the rights and the roles in every way mutmut knows, and count 
 install: ## only make the environment in .venv, with the tools for tests and checks
 	@sh scripts/setup.sh dev
 
-lock: ## pin what requirements.in and requirements-dev.in ask for (newer versions: make lock ARGS=--upgrade)
+lock: ## pin what the files requirements*.in ask for (newer versions: make lock ARGS=--upgrade)
 	@sh scripts/lock.sh $(ARGS)
 
 clean: ## take the environment and the caches away; the data in var/ stay

@@ -14,6 +14,7 @@ class Permission(TextChoices):
     """Named after what a person may do; the label completes the sentence "needed to …"."""
 
     VIEW_ORGANISATION = "view_organisation", _("see an organisation")
+    HANDLE_INVOICES = "handle_invoices", _("set the status of invoices")
     MANAGE_KEYS = "manage_keys", _("create, change and end connections")
     MANAGE_APPS = "manage_apps", _("create and change Own Apps")
     SEND_REQUESTS = "send_requests", _("ask clients for access")
@@ -26,7 +27,7 @@ class Permission(TextChoices):
     VIEW_ACTIVITY = "view_activity", _("read the activity log")
 
 
-_BASIC = frozenset({Permission.VIEW_ORGANISATION})
+_BASIC = frozenset({Permission.VIEW_ORGANISATION, Permission.HANDLE_INVOICES})
 _ADVANCED = _BASIC | {
     Permission.MANAGE_KEYS,
     Permission.MANAGE_APPS,
@@ -43,7 +44,12 @@ _ADMINISTRATOR = _ADVANCED | {
 }
 # What people of a partner may do in a client's organisation, so far as their own role allows it too.
 OPEN_TO_PARTNERS = frozenset(
-    {Permission.VIEW_ORGANISATION, Permission.MANAGE_KEYS, Permission.TAKE_OVER}
+    {
+        Permission.VIEW_ORGANISATION,
+        Permission.HANDLE_INVOICES,
+        Permission.MANAGE_KEYS,
+        Permission.TAKE_OVER,
+    }
 )
 
 GRANTS: dict[str, frozenset[Permission]] = {

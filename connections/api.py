@@ -13,7 +13,7 @@ from allauth.account.adapter import get_adapter
 from django.core.exceptions import PermissionDenied
 from django.views.decorators.debug import sensitive_variables
 from ninja import NinjaAPI, Router, Schema
-from ninja.errors import ValidationError
+from ninja.errors import HttpError, ValidationError
 from ninja.security.http import HttpAuthBase
 
 from accounts.models import Organisation
@@ -209,6 +209,12 @@ def _wrong_input(request, wrong):
     details = [
         {"field": ".".join(map(str, e["loc"][1:])), "message": e["msg"]} for e in wrong.errors
     ]
+    return errors.answer(request, errors.WRONG_INPUT, details=details)
+
+
+@api.exception_handler(HttpError)
+def _no_json(request, unreadable):
+    details = [{"field": "body", "message": str(unreadable)}]
     return errors.answer(request, errors.WRONG_INPUT, details=details)
 
 

@@ -113,6 +113,12 @@ ELEMENT_MISSING = _error(
     "An element that every invoice has is missing or cannot be read",
     "`details` names it.",
 )
+RULE_BROKEN = _error(
+    "ERRXSL4000005",
+    422,
+    "The invoice breaks a rule of EN 16931",
+    "`rules` lists the numbers of the rules, such as BR-CO-16, `details` what they say.",
+)
 WRONG_SENDER = _error(
     "ERRSND4000002",
     422,
@@ -142,6 +148,12 @@ IDEMPOTENCY_KEY_REUSED = _error(
     422,
     "This Idempotency-Key was used for another document",
     "Use a new key for every new document, and the same key only to repeat the same one.",
+)
+STATUS_NOT_POSSIBLE = _error(
+    "ERRDMN2000001",
+    409,
+    "The status of this invoice cannot be set now",
+    "It is a duplicate. A person marks it as original on its page in the portal, if it is one.",
 )
 BROKEN = _error(
     "ERRAPI8000500",

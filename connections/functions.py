@@ -63,7 +63,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/{organisation}/outbox/{id}",
             _("fetch a sent invoice"),
-            answers=False,
         ),
         ApiFunction(
             "GetOutboxDocumentStatus",
@@ -71,7 +70,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/{organisation}/outbox/{id}/status",
             _("see the status of a sent invoice"),
-            answers=False,
         ),
         ApiFunction(
             "GetInboxDocuments",
@@ -93,7 +91,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/{organisation}/inbox/{id}/status",
             _("see the status of a received invoice"),
-            answers=False,
         ),
         ApiFunction(
             "SetInboxDocumentStatus",
@@ -101,7 +98,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "PUT",
             "/{organisation}/inbox/{id}/status",
             _("set the status of a received invoice"),
-            answers=False,
         ),
         ApiFunction(
             "GetIntegrationRequests",

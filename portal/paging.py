@@ -57,6 +57,13 @@ def page_of(request, queryset, *, by, size=50) -> Page:
     return replace(found, query=query.urlencode())
 
 
+def query_of(request):
+    """The query string of a list, its filters, without the place in it."""
+    query = request.GET.copy()
+    query.pop("after", None)
+    return query.urlencode()
+
+
 def _read(cursor, salt):
     """The signature keeps out whatever the database could stumble over."""
     try:

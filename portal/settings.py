@@ -10,6 +10,7 @@ PORTAL_EMAIL_FROM     sender of the mails
 PORTAL_SUPPORT_EMAIL  whom people ask when they are stuck; without it pages name "the operator of this portal"
 PORTAL_DEBUG          1 for development only
 PORTAL_REQUESTS_PER_DAY  most mails with authorisation requests that one environment sends in 24 hours
+PORTAL_INVOICE_RULES  1 refuses invoices that break a rule of EN 16931; needs requirements-rules.txt
 PORTAL_BOOKS          1 serves Koppel Books too, a small bookkeeping package to try the API with, at /books/
 PORTAL_BOOKS_API      the API that Koppel Books calls (default: PORTAL_BASE_URL with /api/v1)
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
@@ -262,6 +263,7 @@ if PORTAL_EMAIL_URL:
 # What the portal promises
 
 INVOICE_MAX_BYTES = 10 * 1024 * 1024
+INVOICE_RULES = _read(env.bool, "PORTAL_INVOICE_RULES", False)
 REQUEST_MAILS_PER_DAY = _read(env.int, "PORTAL_REQUESTS_PER_DAY", 6000)
 REQUEST_MAILS_PER_ADDRESS_AND_DAY = 20
 CALLS_FLUSH_SECONDS = 2

@@ -7,4 +7,5 @@ compile() {
         --no-annotate --custom-compile-command "make lock" "$@"
 }
 compile "$@" requirements.in -o requirements.txt
-compile "$@" requirements-dev.in -c requirements.txt -o requirements-dev.txt
+compile "$@" requirements-rules.in -c requirements.txt -o requirements-rules.txt
+compile "$@" requirements-dev.in -c requirements.txt -c requirements-rules.txt -o requirements-dev.txt

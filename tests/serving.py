@@ -176,6 +176,9 @@ class Caller:
     def get(self, path):
         return self._call("GET", path)[1]
 
+    def post(self, path):
+        return self._call("POST", path)
+
     def send(self, organisation, xml, idempotency_key):
         headers = {"Content-Type": "application/xml", "Idempotency-Key": idempotency_key}
         return self._call("POST", f"/api/v1/{organisation}/outbox", xml, headers)

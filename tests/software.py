@@ -21,6 +21,11 @@ class Software:
             self._url(path), xml, content_type="application/xml", headers=self._headers() | headers
         )
 
+    def put(self, path, body):
+        return self.client.put(
+            self._url(path), body, content_type="application/json", headers=self._headers()
+        )
+
     def confirm(self, invoice):
         return self.client.post(self._url(f"/inbox/{invoice}/confirm"), headers=self._headers())
 

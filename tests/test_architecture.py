@@ -16,7 +16,7 @@ from accounts.models import ElectronicAddress, User
 from connections.api import AppKeyAndSecret, api
 from connections.functions import FUNCTIONS
 from connections.invoices import services as invoices
-from connections.invoices.models import Invoice
+from connections.invoices.models import Invoice, Reoffer
 from connections.models import App, Connection
 from connections.services import store_logo
 from partners.models import AuthorisationRequest, Batch, Mandate
@@ -120,6 +120,7 @@ class House:
     mandate: Mandate  # of a client
     let_in: Mandate  # to an accountant
     batch: Batch
+    job: Reoffer
 
     @property
     def organisation(self):
@@ -143,6 +144,7 @@ class House:
             "organisation_id": self.organisation.organisation_id,
             "person": self.let_in.requests.get().asked_by_id,
             "batch": self.batch.uuid,
+            "job": self.job.uuid,
         }
         values |= others
         return reverse(name, kwargs={key: values[key] for key in self.arguments(name)})
@@ -179,6 +181,7 @@ def our_house():
         mandate=let_in(member),
         let_in=let_in(client=place),
         batch=Batch.objects.create(environment=member.environment, by=member, file_name="a.csv"),
+        job=Reoffer.objects.create(organisation=sent.sender, by=member, number=0),
     )
 
 

@@ -21,7 +21,7 @@ FIELDS = [
     "first_name", "last_name", "password", "language", "country", "registration_number", "logo", "invoices",
     "client_name", "note", "pays", "replace", "again", "word", "package", "colleague", "user", "users",
     "client", "file", "batch", "terms", "read", "shown", "seen", "scope", "owner", "application",
-    "custom", "is_custom", "about", "since", "until",
+    "custom", "is_custom", "about", "since", "until", "invoice", "connection", "everything", "refused",
 ]  # fmt: skip
 
 

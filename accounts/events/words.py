@@ -39,6 +39,12 @@ CODES = {
         "owners": _("This user's accesses"),
         "chosen": _("Decide for yourself"),
     },
+    "status": {
+        "received": _("Received"),
+        "opened": _("Opened"),
+        "paid": _("Paid"),
+        "rejected": _("Rejected"),
+    },
     "method": {
         "email_changed": _("email address changed"),
         "email_confirm": _("email address confirmed"),
@@ -70,7 +76,7 @@ def in_words(details: dict) -> str:
 def _detail(name, value):
     if value is True:
         return _name(name)
-    if name in ("changed", "method", "role"):  # the value says it all
+    if name in ("changed", "method", "role", "status"):  # the value says it all
         return _value(name, value)
     return f"{_name(name)}: {_value(name, value)}"
 

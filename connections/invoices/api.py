@@ -2,18 +2,28 @@
 
 import re
 import uuid
-from datetime import datetime
-from typing import Literal
 
 from django.conf import settings
 from django.http import HttpResponse
-from ninja import Field, Query, Router, Schema, Status
+from ninja import Query, Router, Status
 
 from connections import errors
 from connections.api import Problem, function
 from connections.errors import ApiError
-from connections.invoices import services, ubl
+from connections.invoices import schemas, services, ubl
+from connections.invoices.deliveries import add_delivery_to
 from connections.invoices.models import Invoice
+from connections.invoices.schemas import (
+    ConfirmedOut,
+    InboxListing,
+    OutboxListing,
+    ReceivedPage,
+    ReceivedStatusOut,
+    SentOut,
+    SentPage,
+    SentStatusOut,
+    StatusIn,
+)
 from portal.paging import BadCursor, page
 
 router = Router()
@@ -30,63 +40,6 @@ _XML_BODY = {
         "content": {"application/xml": {"schema": {"type": "string"}}},
     }
 }
-
-
-class PartyOut(Schema):
-    id: str | None
-    name: str
-    address: str
-
-
-class InvoiceOut(Schema):
-    id: uuid.UUID
-    kind: Literal["Invoice", "CreditNote"]
-    number: str
-    issue_date: str
-    currency: str
-    total: str
-    sender: PartyOut
-    receiver: PartyOut
-    created_at: datetime
-    sha256: str
-
-
-class SentOut(InvoiceOut):
-    status: Literal["delivered", "delivery failed"]
-
-
-class ReceivedOut(InvoiceOut):
-    delivery: Literal["not offered", "ready", "retrieved"]
-
-
-class SentPage(Schema):
-    items: list[SentOut]
-    next: str | None = Field(description="The cursor of the next page; null on the last one")
-
-
-class ReceivedPage(Schema):
-    items: list[ReceivedOut]
-    next: str | None = Field(description="The cursor of the next page; null on the last one")
-
-
-class ConfirmedOut(Schema):
-    id: uuid.UUID
-    delivery: Literal["retrieved"]
-    retrieved_at: datetime
-
-
-class Listing(Schema):
-    limit: int = Field(50, ge=1, le=100)
-    next: str = Field("", max_length=300, description="The cursor that the page before gave")
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-
-
-class InboxListing(Listing):
-    delivery: Literal["ready", "retrieved"] | None = Field(
-        None,
-        description="`ready`: waits for these keys. `retrieved`: confirmed with them. Without it: all",
-    )
 
 
 @function(
@@ -109,6 +62,12 @@ def send_document(request, organisation: str):
         )
     except ubl.NotUbl as wrong:
         raise ApiError(_NOT_READ[type(wrong)], details=str(wrong)) from None
+    except services.BreaksRules as breaks:
+        raise ApiError(
+            errors.RULE_BROKEN,
+            rules=[broken.rule for broken in breaks.broken],
+            details=" ".join(broken.text for broken in breaks.broken)[:2000],
+        ) from None
     except services.WrongSender:
         raise ApiError(errors.WRONG_SENDER) from None
     except services.NumberUsed as used:
@@ -121,42 +80,56 @@ def send_document(request, organisation: str):
         raise ApiError(
             errors.RECEIVER_UNKNOWN, id=str(invoice.uuid), receiver=invoice.receiver_address
         )
-    return Status(201 if new else 200, _sent(invoice))
+    return Status(201 if new else 200, schemas.sent(invoice))
 
 
 @function("GetOutboxDocuments", router, response={200: SentPage, 422: Problem})
-def outbox(request, organisation: str, listing: Query[Listing]):
-    """Sent invoices, the newest last."""
-    invoices = Invoice.objects.sent_by(request.auth.organisation).select_related(
-        "sender", "receiver"
-    )
-    rows, cursor = _listed(invoices, listing)
-    return {"items": [_sent(invoice) for invoice in rows], "next": cursor}
+def outbox(request, organisation: str, listing: Query[OutboxListing]):
+    """Sent invoices, the newest change of status last."""
+    invoices = Invoice.objects.sent_by(request.auth.organisation)
+    if listing.status:
+        invoices = invoices.in_sent_status(listing.status)
+    rows, cursor = _listed(invoices, listing, "receiver")
+    return {"items": [schemas.sent(invoice) for invoice in rows], "next": cursor}
+
+
+@function("GetOutboxDocument", router, response={200: None, 404: Problem})
+def outbox_document(request, organisation: str, id: str):
+    """The invoice itself, byte for byte as you sent it; also one whose delivery failed."""
+    sent = Invoice.objects.sent_by(request.auth.organisation)
+    return _xml(_invoice(sent.select_related("document"), id))
+
+
+@function("GetOutboxDocumentStatus", router, response={200: SentStatusOut, 404: Problem})
+def outbox_document_status(request, organisation: str, id: str):
+    """What became of a sent invoice, and when. `delivered`: it is in the inbox of the receiver, who says the
+    rest: `opened`, `paid`, `rejected`, with a note. `duplicate`: the receiver had it from you before."""
+    invoice = _invoice(Invoice.objects.sent_by(request.auth.organisation), id)
+    error = None if invoice.delivered else errors.RECEIVER_UNKNOWN.code
+    return schemas.sent_status(invoice, error)
 
 
 @function("GetInboxDocuments", router, response={200: ReceivedPage, 422: Problem})
 def inbox(request, organisation: str, listing: Query[InboxListing]):
-    """Received invoices, the newest last. Listing never counts as retrieval."""
+    """Received invoices, the newest change of status last. Listing never counts as retrieval."""
     call = request.auth
     invoices = Invoice.objects.received_by(call.organisation)
+    if listing.status:
+        invoices = invoices.filter(status=listing.status)
     if listing.delivery == "ready":
         invoices = invoices.ready_for(call.connection)
     elif listing.delivery == "retrieved":
         invoices = invoices.retrieved_by(call.connection)
-    invoices = invoices.with_delivery_to(call.connection).select_related("sender", "receiver")
-    rows, cursor = _listed(invoices, listing)
-    return {"items": [_received(invoice) for invoice in rows], "next": cursor}
+    rows, cursor = _listed(invoices, listing, "sender")
+    add_delivery_to(call.connection, rows)
+    return {"items": [schemas.received(invoice) for invoice in rows], "next": cursor}
 
 
 @function("GetInboxDocument", router, response={200: None, 404: Problem})
 def inbox_document(request, organisation: str, id: str):
     """The invoice itself, byte for byte as it was sent. Reading does not count as retrieval: confirm it."""
-    invoice = _invoice(request.auth, id, "document")
-    return HttpResponse(
-        bytes(invoice.document.xml),
-        content_type="application/xml",
-        headers={"Content-Disposition": f'attachment; filename="{invoice.uuid}.xml"'},
-    )
+    received = Invoice.objects.received_by(request.auth.organisation)
+    return _xml(_invoice(received.select_related("document"), id))
 
 
 @function(
@@ -169,9 +142,38 @@ def inbox_document(request, organisation: str, id: str):
 def confirm(request, organisation: str, id: str):
     """Confirm that the software has stored the invoice; it is not offered to these keys again."""
     call = request.auth
-    invoice = _invoice(call, id)
+    invoice = _invoice(Invoice.objects.received_by(call.organisation), id)
     offer = services.confirm(invoice=invoice, through=call.connection, check=call.still_open)
     return {"id": invoice.uuid, "delivery": "retrieved", "retrieved_at": offer.retrieved_at}
+
+
+@function("GetInboxDocumentStatus", router, response={200: ReceivedStatusOut, 404: Problem})
+def inbox_document_status(request, organisation: str, id: str):
+    """The status of a received invoice, what it can be set to, and who or which software set it when."""
+    return _received_status(request.auth, id)
+
+
+@function(
+    "SetInboxDocumentStatus",
+    router,
+    response={200: ReceivedStatusOut, 404: Problem, 409: Problem, 422: Problem},
+)
+def set_inbox_document_status(request, organisation: str, id: str, wanted: StatusIn):
+    """Set the status of a received invoice; its sender sees it. The one that it has changes nothing."""
+    call = request.auth
+    try:
+        services.set_status(
+            invoice=_invoice(Invoice.objects.received_by(call.organisation), id),
+            status=wanted.status,
+            note=wanted.note,
+            through=call.connection,
+            check=call.still_open,
+        )
+    except services.StatusNotPossible as refused:
+        raise ApiError(
+            errors.STATUS_NOT_POSSIBLE, status=refused.invoice.status, possible=[]
+        ) from None
+    return _received_status(call, id)
 
 
 def _body(request) -> bytes:
@@ -196,69 +198,44 @@ def _idempotency_key(request) -> str:
     return key
 
 
-def _invoice(call, id, *related):
+def _invoice(invoices, id):
     try:
         wanted = uuid.UUID(id)
     except ValueError:
         raise ApiError(errors.NO_SUCH_INVOICE) from None
-    invoice = (
-        Invoice.objects.received_by(call.organisation)
-        .select_related(*related)
-        .filter(uuid=wanted)
-        .first()
-    )
+    invoice = invoices.filter(uuid=wanted).first()
     if invoice is None:
         raise ApiError(errors.NO_SUCH_INVOICE)
     return invoice
 
 
-def _listed(invoices, listing):
+def _received_status(call, id):
+    invoice = _invoice(Invoice.objects.received_by(call.organisation), id)
+    add_delivery_to(call.connection, [invoice])
+    return schemas.received_status(invoice)
+
+
+def _xml(invoice):
+    return HttpResponse(
+        bytes(invoice.document.xml),
+        content_type="application/xml",
+        headers={"Content-Disposition": f'attachment; filename="{invoice.uuid}.xml"'},
+    )
+
+
+def _listed(invoices, listing, other_side):
     if listing.created_from:
-        invoices = invoices.filter(created_at__gte=_aware(listing.created_from))
+        invoices = invoices.filter(created_at__gte=listing.created_from)
     if listing.created_to:
-        invoices = invoices.filter(created_at__lte=_aware(listing.created_to))
+        invoices = invoices.filter(created_at__lte=listing.created_to)
+    if listing.counterparty:
+        invoices = invoices.exchanged_with(listing.counterparty, side=other_side)
+    invoices = invoices.select_related("sender", "receiver")
     try:
-        found = page(invoices, by="created_at", after=listing.next, size=listing.limit)
+        found = page(invoices, by="changed_at", after=listing.next, size=listing.limit)
     except BadCursor:
         details = [
             {"field": "next", "message": "This cursor is not one that a page of this list gave."}
         ]
         raise ApiError(errors.WRONG_INPUT, details=details) from None
     return found.rows, found.next
-
-
-def _aware(moment):
-    return moment if moment.tzinfo else moment.astimezone()
-
-
-def _fields(invoice):
-    receiver = invoice.receiver
-    return {
-        "id": invoice.uuid,
-        "kind": invoice.kind,
-        "number": invoice.number,
-        "issue_date": invoice.issue_date.isoformat(),
-        "currency": invoice.currency,
-        "total": str(invoice.total),
-        "sender": {
-            "id": invoice.sender.organisation_id,
-            "name": invoice.sender_name,
-            "address": invoice.sender_address,
-        },
-        "receiver": {
-            "id": receiver.organisation_id if receiver else None,
-            "name": invoice.receiver_name,
-            "address": invoice.receiver_address,
-        },
-        "created_at": invoice.created_at,
-        "sha256": invoice.sha256,
-    }
-
-
-def _sent(invoice):
-    return {**_fields(invoice), "status": "delivered" if invoice.delivered else "delivery failed"}
-
-
-def _received(invoice):
-    delivery = "retrieved" if invoice.retrieved else "ready" if invoice.offered else "not offered"
-    return {**_fields(invoice), "delivery": delivery}

@@ -6,3 +6,6 @@ class InvoicesConfig(AppConfig):
     name = "connections.invoices"
     label = "invoices"
     verbose_name = _("Invoices")
+
+    def ready(self):
+        from connections.invoices import checks  # noqa: F401

@@ -1,8 +1,8 @@
-"""Sending, receiving and re-offering invoices."""
+"""Sending and receiving invoices, and what becomes of them."""
 
 import hashlib
-from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -11,12 +11,17 @@ from accounts.events.models import Action
 from accounts.events.services import record
 from accounts.models import Organisation
 from accounts.services import Refused
-from connections.invoices import ubl
-from connections.invoices.models import Document, Invoice, Offer, SentOnce
+from connections.invoices import rules, ubl
+from connections.invoices.models import (
+    Document,
+    Invoice,
+    Offer,
+    SentOnce,
+    Status,
+    StatusChange,
+)
 from connections.models import Connection
 from connections.services import entered
-
-MOST_AT_ONCE = 500
 
 
 class WrongSender(Exception):
@@ -39,28 +44,22 @@ class KeyReused(Exception):
     """The Idempotency-Key stands for another document (R48)."""
 
 
-class NothingConnected(Refused):
-    def __init__(self, organisation):
+class BreaksRules(Exception):
+    """The document breaks the rules `broken` of EN 16931."""
+
+    def __init__(self, broken):
+        super().__init__(broken)
+        self.broken = broken
+
+
+class StatusNotPossible(Refused):
+    """Its status is the portal's to change: a duplicate that nobody marked as original, for instance."""
+
+    def __init__(self, invoice):
+        self.invoice = invoice
         super().__init__(
-            _(
-                "No software may fetch the invoices of %(organisation)s now, so there is nobody to offer "
-                "them to. Connect software first."
-            )
-            % {"organisation": organisation.name}
+            _("The status of a duplicate cannot be set. Mark the invoice as original first.")
         )
-
-
-class NothingChosen(Refused):
-    def __init__(self):
-        super().__init__(_("Tick at least one received invoice."))
-
-
-@dataclass(frozen=True)
-class Reoffered:
-    """What re-offering did."""
-
-    invoices: int
-    connections: list[Connection]
 
 
 def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tuple[Invoice, bool]:
@@ -69,9 +68,12 @@ def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tupl
     Answers the invoice and whether it is new: the same `idempotency_key` (at most 255 characters, "" for
     none) with the same bytes answers the invoice of the first time. `check` is called inside the
     transaction and may refuse by raising. An invoice whose receiver is not found is stored too, without one.
-    Raises ubl.NotUbl and its kinds, WrongSender, SendingOff, NumberUsed, KeyReused.
+    Raises ubl.NotUbl and its kinds, WrongSender, SendingOff, NumberUsed, KeyReused, and BreaksRules where
+    the rules of EN 16931 are switched on.
     """
     document = ubl.read(xml)
+    if settings.INVOICE_RULES and (broken := rules.broken(xml)):
+        raise BreaksRules(broken)
     digest = hashlib.sha256(xml).hexdigest()
     try:
         with transaction.atomic():
@@ -106,53 +108,53 @@ def confirm(*, invoice, through, check=lambda: None) -> Offer:
         now = timezone.now()
         Offer.objects.ready().filter(pk=offer.pk).update(retrieved_at=now)
         offer.refresh_from_db()
+        _step(invoice, Status.DOWNLOADED, after=[Status.RECEIVED], through=through)
     return offer
 
 
 @transaction.atomic
-def reoffer(*, invoices, organisation, by) -> Reoffered:
-    """Put `invoices` before every live connection of `organisation` that may fetch them, again (R50).
+def set_status(*, invoice, status, note="", by=None, through=None, check=lambda: None) -> Invoice:
+    """Set the status of a received invoice for the receiver, and answer the invoice as it is now (R52).
 
-    People of a partner put them before the connections of that partner alone.
-
-    `invoices` is a queryset; of those that the organisation received, the oldest MOST_AT_ONCE are taken. What
-    was retrieved is ready again, and the software gets it a second time. Twice is as good as once.
-    Raises OutOfReach, NothingConnected and NothingChosen.
+    `status` is one of SETTABLE, `note` at most 500 characters; the sender sees both. Set by the person `by`
+    or by the software of the connection `through`. The status that it has already changes nothing.
+    `check` is called inside the transaction and may refuse by raising.
+    Raises StatusNotPossible, and OutOfReach for a person.
     """
-    organisation = entered(organisation, by)
-    connections = connections_to_offer(organisation, by)
-    if not connections:
-        raise NothingConnected(organisation)
-    oldest = invoices.received_by(organisation).order_by("created_at", "pk")[:MOST_AT_ONCE]
-    chosen = list(oldest.values_list("pk", flat=True))
-    if not chosen:
-        raise NothingChosen
-    now = timezone.now()
-    Offer.objects.bulk_create(
-        [
-            Offer(invoice_id=pk, connection=connection, offered_at=now, offered_by=by)
-            for pk in chosen
-            for connection in connections
-        ],
-        update_conflicts=True,
-        unique_fields=["invoice", "connection"],
-        update_fields=["offered_at", "offered_by", "retrieved_at"],
-    )
-    record(
-        Action.INVOICES_REOFFERED,
-        by=by,
-        subject=organisation,
-        environment=organisation.environment,
-        organisation=organisation,
-        invoices=len(chosen),
-        connections=[str(connection) for connection in connections],
-    )
-    return Reoffered(len(chosen), connections)
+    if by:
+        entered(invoice.receiver, by)
+    check()
+    invoice = _locked(invoice)
+    if status == invoice.status:
+        return invoice
+    if status not in invoice.possible:
+        raise StatusNotPossible(invoice)
+    _change(invoice, status, note=note, by=by, through=through)
+    if by:
+        _record(Action.INVOICE_STATUS_SET, invoice, by, status=status)
+    return invoice
 
 
-def connections_to_offer(organisation, by) -> list[Connection]:
-    """Of the connections that may fetch, those that `by` may offer invoices to again."""
-    return [it for it in connections_that_fetch(organisation) if it.is_managed_by(by)]
+def opened(*, invoice, by) -> None:
+    """Note that the person `by` of the receiver has opened `invoice`; only the first time counts (R52)."""
+    before = [Status.RECEIVED, Status.DOWNLOADED]
+    if invoice.status in before:
+        with transaction.atomic():
+            _step(invoice, Status.OPENED, after=before, by=by)
+
+
+@transaction.atomic
+def mark_as_original(*, invoice, by) -> Invoice:
+    """Say that a marked duplicate is an invoice of its own; it can be re-offered then (R51).
+
+    Again changes nothing. Raises OutOfReach.
+    """
+    entered(invoice.receiver, by)
+    invoice = _locked(invoice)
+    if invoice.is_duplicate:
+        _change(invoice, Status.RECEIVED, by=by)
+        _record(Action.INVOICE_MARKED_ORIGINAL, invoice, by)
+    return invoice
 
 
 def connections_that_fetch(organisation) -> list[Connection]:
@@ -190,6 +192,9 @@ def _store(document, xml, digest, through):
     receiver = next(iter(_named(document.customer)), None)
     if receiver and not receiver.receiving:
         receiver = None
+    original = _original(document, sender, receiver)
+    status = Status.DUPLICATE if original else Status.RECEIVED if receiver else Status.FAILED
+    now = timezone.now()
     invoice = Invoice.objects.create(
         kind=document.kind,
         number=document.number,
@@ -204,10 +209,35 @@ def _store(document, xml, digest, through):
         receiver_address=next(iter(document.customer.addresses), ""),
         sent_through=through,
         sha256=digest,
+        status=status,
+        duplicate_of=original,
+        created_at=now,
+        changed_at=now,
     )
     Document.objects.create(invoice=invoice, xml=xml)
-    _offer(invoice)
+    StatusChange.objects.create(invoice=invoice, status=status, at=now, through=through)
+    if status == Status.RECEIVED:
+        _offer(invoice)
     return invoice
+
+
+def _original(document, sender, receiver):
+    """The first invoice of this sender, number and date in the same inbox, or None (R51).
+
+    Credit notes have numbers of their own, as for R41. Sent to another receiver it is no duplicate there: the
+    first was addressed wrongly.
+    """
+    if receiver is None:
+        return None
+    same = Invoice.objects.filter(
+        sender=sender,
+        number=document.number,
+        kind=document.kind,
+        issue_date=document.issue_date,
+        receiver=receiver,
+        duplicate_of__isnull=True,
+    )
+    return same.order_by("pk").first()
 
 
 def _refuse_used_number(document, sender):
@@ -236,9 +266,46 @@ def _named(party):
 
 def _offer(invoice):
     """Put a delivered invoice before every live connection of the receiver that may fetch it (R50)."""
-    if not invoice.delivered:
-        return
     Offer.objects.bulk_create(
         Offer(invoice=invoice, connection=connection)
         for connection in connections_that_fetch(invoice.receiver)
+    )
+
+
+def _locked(invoice):
+    """The row as it is now, nobody else's to change; the last lock of all."""
+    return (
+        Invoice.objects.select_for_update(no_key=True, of=["self"])
+        .select_related("receiver__environment")
+        .get(pk=invoice.pk)
+    )
+
+
+def _step(invoice, status, *, after, **who):
+    """Go on to `status` where the status is one of `after`: what happens by itself never goes back."""
+    if invoice.status in after:
+        locked = _locked(invoice)
+        if locked.status in after:
+            _change(locked, status, **who)
+        invoice.status = locked.status
+
+
+def _change(invoice, status, *, note="", by=None, through=None):
+    now, invoice.status = timezone.now(), status
+    if status != Status.DOWNLOADED:
+        invoice.changed_at = now
+    invoice.save(update_fields=["status", "changed_at"])
+    StatusChange.objects.create(
+        invoice=invoice, status=status, at=now, note=note, by=by, through=through
+    )
+
+
+def _record(action, invoice, by, **details):
+    record(
+        action,
+        by=by,
+        subject=invoice,
+        environment=invoice.receiver.environment,
+        organisation=invoice.receiver,
+        **details,
     )

@@ -51,6 +51,7 @@ _PARTY = """  <cac:{role}>
     <cac:Party>
       <cbc:EndpointID schemeID="{scheme}">{identifier}</cbc:EndpointID>
       <cac:PostalAddress><cac:Country><cbc:IdentificationCode>{country}</cbc:IdentificationCode></cac:Country></cac:PostalAddress>
+      <cac:PartyTaxScheme><cbc:CompanyID>NL0{registration}B01</cbc:CompanyID><cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:PartyTaxScheme>
       <cac:PartyLegalEntity>
         <cbc:RegistrationName>{name}</cbc:RegistrationName>
         <cbc:CompanyID schemeID="{scheme}">{registration}</cbc:CompanyID>

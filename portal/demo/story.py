@@ -18,6 +18,7 @@ from accounts.roles import Role
 from connections import services as connections
 from connections.calls import CALLS
 from connections.errors import INVALID_KEYS, SCOPE_MISSING
+from connections.invoices import reoffers
 from connections.invoices import services as invoices
 from connections.keys import KeyPair
 from connections.models import Access, App, CallCount, Connection
@@ -354,6 +355,7 @@ def _exchange_invoices(made):
         (bakery, transport, "2026-0104", [("Lunch for 8, Thursday", "92.00")]),
     ]
     nobody = b"79999990"  # the last one goes to a number that is not here, so its delivery fails
+    sent = {}
     for place, (sending, receiving, number, lines) in enumerate(post):
         xml = write(
             sender=sending.organisation,
@@ -364,9 +366,22 @@ def _exchange_invoices(made):
         )
         if place == len(post) - 1:
             xml = xml.replace(receiving.organisation.registration_number.encode(), nobody)
-        invoice, _new = invoices.send(xml=xml, through=sending)
-        if place == 0:
-            invoices.confirm(invoice=invoice, through=receiving)
+        sent[number], _new = invoices.send(xml=xml, through=sending)
+        if number == "VT-5502":
+            invoices.send(xml=xml, through=sending)  # a duplicate
+    invoices.confirm(invoice=sent["2026-0101"], through=transport)
+    invoices.set_status(
+        invoice=sent["2026-0101"], status="paid", note="Paid by bank", by=transport.owner
+    )
+    invoices.set_status(
+        invoice=sent["2026-0102"], status="rejected", note="Not ordered by us", by=transport.owner
+    )
+    reoffers.reoffer(
+        invoices=bakery.organisation.inbox.all(),
+        organisation=bakery.organisation,
+        connections=[bakery],
+        by=bakery.owner,
+    )
 
 
 def _call(made):

@@ -71,6 +71,10 @@ def places():
         by=User.objects.get(email="sanne@demolen.example"),
     )
 
+    running = here.reoffers.create(by=bakery.owner, number=2)  # the worker is not there to do it
+    running.lines.create(invoice=here.inbox.first())
+    running.lines.create(invoice=here.inbox.last(), state="offered")
+
     def about(page, connection):
         return connection.url(page)
 
@@ -112,9 +116,15 @@ def places():
         ("invoices", at_bakery("invoices:received-of")),
         ("invoices-sent", at_bakery("invoices:sent-of")),
         ("invoices-nothing-found", at_bakery("invoices:received-of") + "?q=nothing"),
+        ("invoices-status", at_bakery("invoices:sent-of") + "?status=rejected"),
         ("invoice", here.inbox.first().url("invoice", here)),
+        ("invoice-duplicate", here.inbox.get(status="duplicate").url("invoice", here)),
+        ("invoice-rejected", here.outbox.get(status="rejected").url("invoice", here)),
         ("invoice-failed", here.outbox.get(receiver=None).url("invoice", here)),
         ("reoffer", at_bakery("invoices:reoffer")),
+        ("reoffered", here.reoffers.earliest("pk").get_absolute_url()),
+        ("reoffered-refused", here.reoffers.earliest("pk").get_absolute_url() + "?refused"),
+        ("reoffered-running", running.get_absolute_url()),
         ("users", at("accounts:users")),
         ("users-nobody-found", at("accounts:users") + "?q=nobody"),
         ("invite", at("accounts:invite")),

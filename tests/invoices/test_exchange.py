@@ -250,7 +250,7 @@ def test_lists_cost_the_same_with_one_and_with_three_rows(
         5  # savepoint, counter, two for last use, savepoint: written with the call in tests only
     )
 
-    with django_assert_num_queries(2 + counting):
+    with django_assert_num_queries(3 + counting):
         buyer.get("/inbox", delivery="ready")
     with django_assert_num_queries(2 + counting):
         seller.get("/outbox")

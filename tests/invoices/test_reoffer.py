@@ -4,46 +4,34 @@ import pytest
 
 from accounts.events.models import Action, Event
 from connections import services as connections
-from connections.invoices import services
+from connections.invoices import reoffers, services
+from connections.invoices.deliveries import add_delivery
 from connections.invoices.models import Delivery, Invoice, Offer
 from connections.models import Access
-from tests.factories import connect, organisation_at
+from tests.factories import connect
 from tests.invoices.documents import invoice
 from tests.software import Software
 
 pytestmark = pytest.mark.django_db
-SUPPLIER, CUSTOMER = "0088:7300010000001", "0192:987654325"
-
-
-@pytest.fixture
-def seller():
-    return connect(organisation=organisation_at(SUPPLIER, registration_number="71234561"))[0]
-
-
-@pytest.fixture
-def buying():
-    return connect(organisation=organisation_at(CUSTOMER))
-
-
-@pytest.fixture
-def buyer(buying):
-    return buying[0]
 
 
 def send(seller, number="A", **values):
     return services.send(xml=invoice(number=number, **values), through=seller)[0]
 
 
-def reoffer(connection, invoices=None):
-    return services.reoffer(
-        invoices=Invoice.objects.all() if invoices is None else invoices,
+def reoffer(connection, *, to=None):
+    """Everything, to all connections of the organisation."""
+    return reoffers.reoffer(
+        invoices=Invoice.objects.all(),
         organisation=connection.organisation,
+        connections=to or connection.organisation.connections.all(),
         by=connection.owner,
     )
 
 
 def delivery(invoice):
-    return Invoice.objects.with_delivery().get(pk=invoice.pk).delivery
+    add_delivery([invoice])
+    return invoice.delivery
 
 
 def ready(software):
@@ -101,7 +89,7 @@ def test_every_live_connection_that_may_fetch_is_offered_it(seller, buyer):
 
     done = reoffer(buyer)
 
-    assert (done.invoices, done.connections) == (1, may)
+    assert (done.number, list(done.connections.order_by("pk"))) == (1, may)
     assert list(
         Offer.objects.ready().to_live_connections().values_list("connection", flat=True)
     ) == [connection.pk for connection in may]
@@ -111,9 +99,9 @@ def test_sent_ones_and_those_of_others_are_left_alone(seller, buyer):
     send(seller)
     send(seller, "B", customer="0192:1")
 
-    with pytest.raises(services.NothingChosen):
-        reoffer(seller)
+    done = reoffer(seller)
 
+    assert [line.state for line in done.lines.all()] == ["sent", "sent"]
     assert Offer.objects.count() == 1
 
 
@@ -121,7 +109,7 @@ def test_without_software_it_is_refused_with_a_sentence(seller, buyer):
     send(seller)
     connections.revoke(connection=buyer, by=buyer.owner)
 
-    with pytest.raises(services.NothingConnected, match="Connect software first"):
+    with pytest.raises(reoffers.NothingConnected, match="Connect software first"):
         reoffer(buyer)
 
     assert not Event.objects.filter(action=Action.INVOICES_REOFFERED).exists()
@@ -143,13 +131,3 @@ def test_one_event_says_how_many_and_to_which(seller, buyer):
     event = Event.objects.get(action=Action.INVOICES_REOFFERED)
     assert (event.organisation, event.actor) == (buyer.organisation, buyer.owner)
     assert event.details == {"invoices": 2, "connections": ["Bookkeeping"]}
-
-
-def test_at_most_500_at_a_time_the_oldest_first(seller, buyer, monkeypatch):
-    monkeypatch.setattr(services, "MOST_AT_ONCE", 2)
-    for number in "ABC":
-        services.confirm(invoice=send(seller, number), through=buyer)
-
-    reoffer(buyer)
-
-    assert sorted(str(offer.invoice) for offer in Offer.objects.ready()) == ["A", "B"]

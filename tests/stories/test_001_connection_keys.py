@@ -205,6 +205,52 @@ def test_create_enter_lose_revoke_delete_and_reconnect(browse, sanne, mill):
         assert [again.fetch(id) for id in again.ready()] == [from_mill("M-2")]
 
 
+def test_invoices_that_were_ready_arrive_after_reconnecting(browse, sanne, mill):
+    AppFactory(name="Yuki")
+    page = browse()
+    sign_in(page, sanne.email)
+    main = page.get_by_role("main")
+    create_keys(page, "Bakery")
+    yuki = enter_keys(page)
+    for number in ("M-1", "M-2", "M-3", "M-3"):
+        mill.send(from_mill(number))
+    yuki.fetch(yuki.ready()[0])
+
+    with step("you can revoke the connection."):
+        page.get_by_role("link", name="I have stored the Secret").click()
+        page.get_by_role("link", name="Revoke connection").click()
+        page.get_by_role("button", name="Revoke connection").click()
+        assert reason(yuki.test()) == (401, "ERRIAU6000007", "revoked")
+
+    with step("Want to reconnect? Create a new set of connection keys."):
+        create_keys(page, "Bakery")
+        again = enter_keys(page)
+        assert again.ready() == []
+
+    with step(
+        "Invoices that were ready but not retrieved can be retrieved later by reconnecting and using"
+        ' "Re-offer to API"'
+    ):
+        page.goto(f"/organisations/{again.organisation}/invoices/")
+        page.get_by_label("Delivery").select_option("Not offered")
+        page.get_by_role("link", name="Re-offer all 3 that were found").click()
+        expect(main).to_contain_text("1 of them is a duplicate")
+        main.get_by_role("button", name="Re-offer to API").click()
+        expect(main).to_contain_text("2 invoices are offered again.")
+        expect(main).to_contain_text("It is a duplicate. Mark it as original first.")
+        arrived = [again.fetch(id) for id in again.ready()]
+        assert arrived == [from_mill("M-2"), from_mill("M-3")]
+        page.reload()
+        expect(main).to_contain_text("2 of 2 retrieved since")
+
+    with step("Mark as original"):
+        page.get_by_role("row").filter(has_text="Refused").get_by_role("link").click()
+        main.get_by_role("button", name="Mark as original").click()
+        main.get_by_role("button", name="Re-offer to API").click()
+        expect(main).to_contain_text("Re-offered by")
+        assert [again.fetch(id) for id in again.ready()] == [from_mill("M-3")]
+
+
 def test_quick_connect(browse, portal, settings, sanne):
     settings.BOOKS_API = f"{portal}/api/v1"
     AppFactory(name="Yuki", quick_connect=True, connect_url=f"{portal}/books/connect/")

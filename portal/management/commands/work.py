@@ -8,6 +8,7 @@ from django.db import close_old_connections
 
 from accounts.events.services import chain_waiting
 from accounts.mail.services import send_due
+from connections.invoices.reoffers import reoffer_next
 from connections.services import remind_unused
 from partners.imports import send_next
 from partners.services import expire_due, warn_due
@@ -16,14 +17,14 @@ log = logging.getLogger(__name__)
 
 # What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
-ALWAYS = (chain_waiting, send_due, send_next)
+ALWAYS = (chain_waiting, send_due, send_next, reoffer_next)
 NOW_AND_THEN = (warn_due, expire_due, remind_unused)
 NOW_AND_THEN_SECONDS = 600
 
 
 class Command(BaseCommand):
     help = (
-        "Does what waits (mails, events, files with requests, expiry) until told to stop (SIGTERM)."
+        "Does what waits (mails, events, files, re-offers, expiry) until told to stop (SIGTERM)."
     )
 
     def add_arguments(self, parser):

@@ -1,0 +1,195 @@
+"""What the API functions about invoices take and answer."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Literal
+
+from django.utils import timezone
+from ninja import Field, Schema
+from pydantic import AfterValidator, StringConstraints
+
+from connections.invoices.history import told_to_receiver, told_to_sender
+
+
+def _in_our_time(moment):
+    """A moment that every database can compare with; without a zone it is in that of the portal."""
+    if not 1900 < moment.year < 9000:
+        raise ValueError("Not a moment between 1901 and 8999.")
+    return moment if moment.tzinfo else timezone.make_aware(moment)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_our_time)]
+Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]  # no database keeps a NUL
+Settable = Literal["received", "opened", "paid", "rejected"]
+Received = Literal["received", "downloaded", "opened", "paid", "rejected", "duplicate"]
+Sent = Literal["delivered", "opened", "paid", "rejected", "duplicate", "delivery failed"]
+Delivery = Literal["not offered", "ready", "retrieved"]
+
+
+class PartyOut(Schema):
+    id: str | None
+    name: str
+    address: str
+
+
+class InvoiceOut(Schema):
+    id: uuid.UUID
+    kind: Literal["Invoice", "CreditNote"]
+    number: str
+    issue_date: str
+    currency: str
+    total: str
+    sender: PartyOut
+    receiver: PartyOut
+    created_at: datetime
+    changed_at: datetime = Field(
+        description="When its status changed last, downloads apart; lists are in this order"
+    )
+    sha256: str
+
+
+class SentOut(InvoiceOut):
+    status: Sent
+
+
+class ReceivedOut(InvoiceOut):
+    status: Received
+    delivery: Delivery = Field(description="How far these keys are with it")
+
+
+class SentPage(Schema):
+    items: list[SentOut]
+    next: str | None = Field(description="The cursor of the next page; null on the last one")
+
+
+class ReceivedPage(Schema):
+    items: list[ReceivedOut]
+    next: str | None = Field(description="The cursor of the next page; null on the last one")
+
+
+class ConfirmedOut(Schema):
+    id: uuid.UUID
+    delivery: Literal["retrieved"]
+    retrieved_at: datetime
+
+
+class SentChangeOut(Schema):
+    at: datetime
+    status: Sent
+    by: str = Field(
+        description="Your connection with its package; later the organisation that received it"
+    )
+    note: str
+
+
+class ReceivedChangeOut(Schema):
+    at: datetime
+    status: Received
+    by: str = Field(description="The sender; later the person, or the connection with its package")
+    note: str
+
+
+class SentStatusOut(Schema):
+    id: uuid.UUID
+    status: Sent
+    changed_at: datetime
+    error: str | None = Field(description="Why the delivery failed: a code of the table of errors")
+    history: list[SentChangeOut] = Field(description="The newest last")
+
+
+class ReceivedStatusOut(Schema):
+    id: uuid.UUID
+    status: Received
+    changed_at: datetime
+    possible: list[Settable] = Field(description="What the status can be set to")
+    delivery: Delivery = Field(description="How far these keys are with it")
+    history: list[ReceivedChangeOut] = Field(description="The newest last")
+
+
+class StatusIn(Schema):
+    status: Settable
+    note: Plain = Field("", max_length=500, description="The sender sees it too")
+
+
+class Listing(Schema):
+    limit: int = Field(50, ge=1, le=100)
+    next: str = Field("", max_length=300, description="The cursor that the page before gave")
+    created_from: Moment | None = None
+    created_to: Moment | None = None
+    counterparty: Plain = Field(
+        "", max_length=100, description="Organisation ID or electronic address of the other side"
+    )
+
+
+class OutboxListing(Listing):
+    status: Sent | None = None
+
+
+class InboxListing(Listing):
+    status: Received | None = None
+    delivery: Literal["ready", "retrieved"] | None = Field(
+        None,
+        description="`ready`: waits for these keys. `retrieved`: confirmed with them. Without it: all",
+    )
+
+
+def sent(invoice) -> dict:
+    """A SentOut; needs sender and receiver."""
+    return {**_invoice(invoice), "status": invoice.sent_status}
+
+
+def received(invoice) -> dict:
+    """A ReceivedOut; needs sender, receiver and `add_delivery_to`."""
+    return {**_invoice(invoice), "status": invoice.status, "delivery": _delivery(invoice)}
+
+
+def sent_status(invoice, error) -> dict:
+    """A SentStatusOut of a sent invoice."""
+    return {
+        "id": invoice.uuid,
+        "status": invoice.sent_status,
+        "changed_at": invoice.changed_at,
+        "error": error,
+        "history": told_to_sender(invoice),
+    }
+
+
+def received_status(invoice) -> dict:
+    """A ReceivedStatusOut of a received invoice; needs `add_delivery_to`."""
+    return {
+        "id": invoice.uuid,
+        "status": invoice.status,
+        "changed_at": invoice.changed_at,
+        "possible": invoice.possible,
+        "delivery": _delivery(invoice),
+        "history": told_to_receiver(invoice),
+    }
+
+
+def _invoice(invoice):
+    receiver = invoice.receiver
+    return {
+        "id": invoice.uuid,
+        "kind": invoice.kind,
+        "number": invoice.number,
+        "issue_date": invoice.issue_date.isoformat(),
+        "currency": invoice.currency,
+        "total": str(invoice.total),
+        "sender": {
+            "id": invoice.sender.organisation_id,
+            "name": invoice.sender_name,
+            "address": invoice.sender_address,
+        },
+        "receiver": {
+            "id": receiver.organisation_id if receiver else None,
+            "name": invoice.receiver_name,
+            "address": invoice.receiver_address,
+        },
+        "created_at": invoice.created_at,
+        "changed_at": invoice.changed_at,
+        "sha256": invoice.sha256,
+    }
+
+
+def _delivery(invoice):
+    return invoice.delivery.value.replace("_", " ")
