@@ -8,9 +8,11 @@ Method, path and scope come from the table of API functions. A view finds who ca
 
 import ipaddress
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 from allauth.account.adapter import get_adapter
 from django.core.exceptions import PermissionDenied
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from ninja import NinjaAPI, Router, Schema
 from ninja.errors import ValidationError
@@ -35,10 +37,34 @@ class Call:
     key_set: KeySet
     connection: Connection
     rights: Rights
+    scopes: frozenset[str] | None = None  # to which a SecurityToken narrows the call
 
     @property
     def organisation(self) -> Organisation:
         return self.connection.organisation
+
+    def missing(self, function: ApiFunction) -> str:
+        """Where the function is missing first: as `Mark.missing`, or in the "token"; "" where it is not."""
+        missing = self.rights.mark(function.name).missing
+        narrowed = self.scopes is not None and function.scope not in self.scopes
+        return missing or ("token" if narrowed else "")
+
+    def functions(self) -> list[ApiFunction]:
+        """What the call opens, in the order of the catalogue."""
+        return [f for f in in_order(self.rights.effective()) if not self.missing(f)]
+
+    def check_organisation(self, organisation_id: str) -> None:
+        """Raise ApiError when the keys are for another organisation."""
+        if organisation_id != self.organisation.organisation_id:
+            raise ApiError(errors.ORGANISATION_NOT_COVERED)
+
+    def check_scope(self, function: ApiFunction) -> None:
+        """Raise ApiError with what is missing, and where, when the call may not use `function` (R44)."""
+        reason = self.missing(function)
+        if reason:
+            raise ApiError(
+                errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=reason
+            )
 
     def still_open(self) -> None:
         """Lock the key set inside the transaction of a write: nothing commits after its revocation did.
@@ -50,17 +76,18 @@ class Call:
             raise ApiError(errors.INVALID_KEYS, reason="superseded")
 
 
-class AppKeyAndSecret(HttpAuthBase):
+class _Gate(HttpAuthBase):
     """Lets a call in, or ends it with the first check of R43 that fails."""
-
-    openapi_scheme = "basic"
 
     def __init__(self, function: ApiFunction | None):
         super().__init__()
         self.function = function
 
-    def __call__(self, request) -> Call:
-        key_set = _key_set_of(request)
+    def __call__(self, request) -> Call | None:
+        _refuse_misplaced(request)
+        key_set = self._proved(request)
+        if key_set is None:
+            return None
         request.counted = key_set.pk, self.function.name if self.function else ""
         return self._admit(request, key_set)
 
@@ -71,43 +98,99 @@ class AppKeyAndSecret(HttpAuthBase):
                 reason=key_set.retired_because,
                 since=key_set.retired_at.isoformat(),
             )
+        if key_set.token_ends and key_set.token_ends <= timezone.now():
+            raise ApiError(
+                errors.INVALID_KEYS, reason="expired", since=key_set.token_ends.isoformat()
+            )
         connection = key_set.connection
         if connection.is_blocked:
             raise ApiError(errors.ENVIRONMENT_BLOCKED)
         if not connection.owner_stands:
             raise ApiError(errors.CONNECTION_SUSPENDED)
-        call = Call(key_set, connection, connection.rights)
+        scopes = key_set.token_scopes
+        call = Call(
+            key_set,
+            connection,
+            connection.rights,
+            scopes if scopes is None else frozenset(scopes),
+        )
         asked = request.resolver_match.kwargs.get("organisation")
-        if asked is not None and asked != connection.organisation.organisation_id:
-            raise ApiError(errors.ORGANISATION_NOT_COVERED)
+        if asked is not None:
+            call.check_organisation(asked)
         if self.function:
-            _check_scope(self.function, call.rights)
+            call.check_scope(self.function)
         return call
 
 
+class AppKeyAndSecret(_Gate):
+    """The keys themselves, by HTTP Basic; a Bearer is left to the gate of tokens."""
+
+    openapi_scheme = "basic"
+
+    @sensitive_variables()
+    def _proved(self, request):
+        header = request.headers.get("Authorization", "")
+        if header[:7].lower() == "bearer ":
+            return None
+        return proved(keys.read_basic(header))
+
+
+class SecurityTokenOfKeys(_Gate):
+    """A token that `POST /token` gave out for the keys (R42)."""
+
+    openapi_scheme = "bearer"
+
+    @sensitive_variables()
+    def _proved(self, request):
+        token = keys.read_bearer(request.headers.get("Authorization", ""))
+        if token is None:
+            raise ApiError(errors.INVALID_KEYS)
+        return _key_set_of(token)
+
+    def call_of(self, request, token: keys.Secret) -> Call:
+        """The call that would be let in with this token now; raises ApiError as the gate does."""
+        return self._admit(request, _key_set_of(token))
+
+
+def gate(function: ApiFunction | None) -> list[_Gate]:
+    """What stands in front of a call: the keys, or a token of theirs."""
+    return [AppKeyAndSecret(function), SecurityTokenOfKeys(function)]
+
+
+def _refuse_misplaced(request):
+    """Two credentials leave open whose call it is, and what stands in an address lies in logs."""
+    if "," in request.headers.get("Authorization", "") or keys.shows_credentials(
+        unquote_plus(request.META.get("QUERY_STRING", ""))
+    ):
+        raise ApiError(errors.MISPLACED_KEYS)
+
+
 @sensitive_variables()
-def _key_set_of(request) -> KeySet:
-    """The key set whose Secret the caller proved to have; for everything else one and the same answer."""
-    pair = keys.read_basic(request.headers.get("Authorization", ""))
+def proved(pair: keys.KeyPair | None) -> KeySet:
+    """The key set whose Secret the caller proved to have; raises one and the same ApiError for all else."""
     if pair is None:
         raise ApiError(errors.INVALID_KEYS)
-    key_set = KeySet.objects.for_call(pair.app_key)
+    key_set = KeySet.objects.for_call().filter(app_key=pair.app_key).first()
     if key_set is None:
         keys.matches(pair.secret.reveal(), **_NOBODY)
         raise ApiError(errors.INVALID_KEYS)
     if not key_set.opens_with(pair.secret):
         raise ApiError(errors.INVALID_KEYS)
+    return _with_standing(key_set)
+
+
+def _key_set_of(token):
+    key_set = KeySet.objects.of_token(token).for_call().first()
+    if key_set is None:
+        raise ApiError(errors.INVALID_KEYS)
+    return _with_standing(key_set)
+
+
+def _with_standing(key_set):
+    """Hand on to the connection what `for_call` found out about its owner."""
     key_set.connection.owner_is_member = key_set.owner_is_member
     key_set.connection.owner_accesses = key_set.owner_accesses
     return key_set
-
-
-def _check_scope(function, rights):
-    mark = rights.mark(function.name)
-    if not mark.allowed:
-        raise ApiError(
-            errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=mark.missing
-        )
 
 
 def count(request, response) -> None:
@@ -162,10 +245,10 @@ def function(
         register = router.api_operation(
             [method or entry.method],
             entry.path + path,
-            auth=AppKeyAndSecret(entry),
+            auth=gate(entry),
             operation_id=name + "".join(part.title() for part in path.split("/")),
             tags=[entry.scope],
-            openapi_extra=_documented(entry) | (document or {}),
+            openapi_extra=documented(entry) | (document or {}),
             **options,
         )
         return register(view)
@@ -182,7 +265,7 @@ class Problem(Schema):
     help: str
 
 
-def _documented(entry: ApiFunction | None) -> dict:
+def documented(entry: ApiFunction | None) -> dict:
     """The refusals that the gate itself can give, for the OpenAPI document."""
     statuses = {401: "Wrong, unknown, malformed or retired keys"}
     if entry:
@@ -243,10 +326,10 @@ class MeOut(Schema):
 
 @router.get(
     "/me",
-    auth=AppKeyAndSecret(None),
+    auth=gate(None),
     response=MeOut,
     operation_id="me",
-    openapi_extra=_documented(None),
+    openapi_extra=documented(None),
 )
 def me(request):
     """Test the keys: who they are, what they open. Answers whatever the scopes are (R24)."""
@@ -256,10 +339,7 @@ def me(request):
         "connection": call.connection.name,
         "app_key": call.key_set.app_key,
         "organisations": [call.organisation],
-        "functions": [
-            {"function": entry.name, "scope": entry.scope}
-            for entry in in_order(call.rights.effective())
-        ],
+        "functions": [{"function": entry.name, "scope": entry.scope} for entry in call.functions()],
     }
 
 

@@ -32,7 +32,14 @@ INVALID_KEYS = _error(
     "Invalid consumer key or no such app available in registry",
     "Send App Key and Secret by HTTP Basic, both as the portal showed them. An answer with a reason tells "
     "that these keys were right once: `superseded` and `found` ask for a new set, `revoked` for a new "
-    "connection.",
+    "connection, `expired` for a new token.",
+)
+MISPLACED_KEYS = _error(
+    "ERRIAU4000001",
+    400,
+    "Credentials belong into the Authorization header, once, and never into the address",
+    "Send one Authorization header. What stood in an address is in the logs of every proxy on the way: "
+    "create new keys.",
 )
 ENVIRONMENT_BLOCKED = _error(
     "ERRPRO1000004",
@@ -56,7 +63,8 @@ SCOPE_MISSING = _error(
     "ERRCDO4000011",
     403,
     "SecurityToken scope in request is not available for this key",
-    "`scope` and `function` name what is missing, `reason` where: in app, key, or its owner's accesses. "
+    "`scope` and `function` name what is missing, `reason` where: in app, key, or its owner's accesses, or "
+    "in the scopes that the `token` was asked with. "
     "It is added on the page of the app or of the connection; the keys stay the same.",
 )
 NOT_FOUND = _error(
@@ -77,11 +85,35 @@ TOO_LARGE = _error(
     "The document is larger than 10 MB",
     "Leave large attachments out of the invoice.",
 )
+BODY_TOO_LARGE = _error(
+    "ERRAPI4000414",
+    413,
+    "The body is larger than this call reads",
+    "64 KB are enough for JSON, 8 KB for the form of a token.",
+)
 WRONG_INPUT = _error(
     "ERRAPI4000422",
     422,
     "The input cannot be used",
     "`details` says what is wrong, field by field.",
+)
+WRONG_GRANT = _error(
+    "ERRIAU4000002",
+    400,
+    "Tokens are given for client credentials only",
+    "Send `grant_type=client_credentials` with App Key and Secret as client_id and client_secret.",
+)
+UNKNOWN_FUNCTION = _error(
+    "ERRAPI3000001",
+    403,
+    "No API function has this name",
+    "Correct the configuration of the gateway; support adds functions of your own API to the catalogue.",
+)
+INVALID_GATEWAY = _error(
+    "ERRIAU6000009",
+    401,
+    "Unknown gateway, or wrong Secret",
+    "Introspection takes the credential that support made for the gateway, by HTTP Basic.",
 )
 NOT_XML = _error(
     "ERRXSL4000001",
@@ -156,8 +188,8 @@ class ApiError(Exception):
         self.extra = extra
 
 
-def answer(request, error: ErrorCode, **extra) -> JsonResponse:
-    """The one form of every error of the API."""
+def answer(request, error: ErrorCode, /, *, status: int = 0, **extra) -> JsonResponse:
+    """The one form of every error of the API; `status` where a standard asks for another one."""
     body = {
         "code": error.code,
         "message": error.message,
@@ -165,12 +197,20 @@ def answer(request, error: ErrorCode, **extra) -> JsonResponse:
         "request_id": request.id,
         "help": f"{settings.PORTAL_BASE_URL}/api/docs/#{error.code}",
     }
-    headers = (
-        {"WWW-Authenticate": 'Basic realm="Koppel", charset="UTF-8"'} if error.status == 401 else {}
-    )
-    response = JsonResponse(body, status=error.status, headers=headers)
+    headers = {"X-Koppel-Code": error.code}  # what a gateway can pass on without reading the body
+    if "reason" in extra:
+        headers["X-Koppel-Reason"] = extra["reason"]
+    if error.status == 401:
+        headers["WWW-Authenticate"] = _challenge(request)
+    response = JsonResponse(body, status=status or error.status, headers=headers)
     response.error_code = error.code  # what the call is counted under
     return response
+
+
+def _challenge(request):
+    if request.headers.get("Authorization", "")[:7].lower() == "bearer ":
+        return 'Bearer realm="Koppel", error="invalid_token"'
+    return 'Basic realm="Koppel", charset="UTF-8"'
 
 
 def in_our_form(request, response):

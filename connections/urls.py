@@ -1,6 +1,16 @@
 from django.urls import include, path
 
-from connections.views import apps, clients, connection, create, docs, overview, testing, vendors
+from connections.views import (
+    apps,
+    clients,
+    connection,
+    create,
+    docs,
+    metadata,
+    overview,
+    testing,
+    vendors,
+)
 
 app_name = "connections"
 
@@ -38,4 +48,9 @@ urlpatterns = [
     path("vendors/", vendors.vendors, name="vendors"),
     path("found/", vendors.found, name="found"),
     path("api/docs/", docs.api_docs, name="api-docs"),
+    path(
+        ".well-known/oauth-authorization-server",
+        metadata.authorization_server,
+        name="authorization-server",
+    ),
 ]

@@ -3,6 +3,17 @@
 from connections.models.apps import App, AppLogo
 from connections.models.calls import CallCount
 from connections.models.connections import Access, Connection
+from connections.models.gateways import Gateway
 from connections.models.key_sets import KeySet
+from connections.models.tokens import SecurityToken
 
-__all__ = ["Access", "App", "AppLogo", "CallCount", "Connection", "KeySet"]
+__all__ = [
+    "Access",
+    "App",
+    "AppLogo",
+    "CallCount",
+    "Connection",
+    "Gateway",
+    "KeySet",
+    "SecurityToken",
+]

@@ -8,6 +8,7 @@ from django.db import close_old_connections
 
 from accounts.mail.services import send_due
 from connections.services import remind_unused
+from connections.tokens import forget_expired
 from partners.imports import send_next
 from partners.services import expire_due, warn_due
 
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 # What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
 ALWAYS = (send_due, send_next)
-NOW_AND_THEN = (warn_due, expire_due, remind_unused)
+NOW_AND_THEN = (warn_due, expire_due, remind_unused, forget_expired)
 NOW_AND_THEN_SECONDS = 600
 
 
