@@ -198,6 +198,39 @@ def _lines(user, permission, organisation, function):
     return [*lines, _membership_line(organisation, people)]
 
 
+def integrations_lines(user, environment) -> list[Line]:
+    """What `environment` lacks for keys that it pays for, each with whom to ask; empty when nothing (R8).
+
+    Of another environment than the user's, people are not named.
+    """
+    lines = []
+    if not environment.plan_includes_integrations:
+        words = {"environment": environment.name, "plan": environment.get_plan_display()}
+        label = (
+            _("The plan of %(environment)s is %(plan)s; connections need Basic or higher") % words
+        )
+        how = _("Support changes the plan: %(support)s.") % {"support": whom_to_ask()}
+        lines.append(Line(False, label, how))
+    if environment.integrations_at is None:
+        label = _("%(environment)s has not activated the Integrations service yet") % {
+            "environment": environment.name
+        }
+        lines.append(Line(False, label, _who_activates(user, environment)))
+    return lines
+
+
+def _who_activates(user, environment):
+    if user.environment_id != environment.pk:
+        return _("An administrator of %(environment)s can activate it, under Environment.") % {
+            "environment": environment.name
+        }
+    url = reverse("accounts:integrations")
+    if user.may(Permission.MANAGE_INTEGRATIONS):
+        return format_html('<a href="{}">{}</a>', url, _("Read the terms and activate it"))
+    how = _("An administrator can activate it: {people}.")
+    return format_html(how, people=Administrators(environment))
+
+
 def _checklist_page(request, permission, organisation=None, function=None):
     environment = request.user.environment
     context = {

@@ -230,3 +230,13 @@ class SwitchesForm(forms.ModelForm):
         model = Organisation
         fields = ["name", "sending", "receiving"]
         field_classes = {"name": OneLineField}
+
+
+class TermsForm(forms.Form):
+    """The terms of the Integrations service, read and accepted."""
+
+    terms = forms.CharField(max_length=20, widget=forms.HiddenInput)
+    read = forms.BooleanField(
+        label=_("I have read the terms and accept them for my company."),
+        error_messages={"required": _("Read the terms, then tick this box.")},
+    )

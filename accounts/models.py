@@ -31,10 +31,35 @@ class Environment(models.Model):
     plan = models.CharField(_("plan"), max_length=20, choices=Plan, default=Plan.BASIC)
     accountant_right = models.BooleanField(_("may send authorisation requests"), default=False)
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
+    integrations_terms = models.CharField(max_length=20, blank=True, editable=False)
+    integrations_at = models.DateTimeField(null=True, editable=False)
+    integrations_by = models.ForeignKey(
+        "accounts.User", models.PROTECT, null=True, editable=False, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(integrations_at__isnull=True, integrations_terms="")
+                | models.Q(integrations_at__isnull=False, integrations_by__isnull=False)
+                & ~models.Q(integrations_terms=""),
+                name="integrations_have_terms_a_time_and_a_person",
+            )
+        ]
 
     def __str__(self):
         return self.name
+
+    @property
+    def plan_includes_integrations(self):
+        """Whether the Integrations service can be ordered in this plan: in all but the free one (R8)."""
+        return self.plan != Plan.INVOICE_PORTAL
+
+    @property
+    def has_integrations(self):
+        """Whether keys that this environment pays for open anything: service activated, plan includes it."""
+        return self.integrations_at is not None and self.plan_includes_integrations
 
     @property
     def may_send_requests(self):
@@ -51,7 +76,24 @@ class Environment(models.Model):
         return "environment", self.pk, self.name
 
 
+def with_integrations(environment):
+    """`Environment.has_integrations` as a condition on the environment at the end of this look-up path."""
+    activated = models.Q(**{f"{environment}__integrations_at__isnull": False})
+    return activated & ~models.Q(**{f"{environment}__plan": Plan.INVOICE_PORTAL})
+
+
 class UserQuerySet(models.QuerySet):
+    def seen_by_administrators_of(self, environment):
+        """The environment's own people, and those of partners who are members here (R25)."""
+        own = models.Q(environment=environment)
+        guests = Membership.objects.filter(user=models.OuterRef("pk")).filter(
+            organisation__environment=environment,
+            organisation__mandates__accountant=models.OuterRef("environment"),
+            organisation__mandates__given_at__isnull=False,
+            organisation__mandates__ended_at__isnull=True,
+        )
+        return self.filter(own | models.Exists(guests))
+
     def administrators_of(self, environment):
         return self.filter(environment=environment, role=Role.ADMINISTRATOR, is_active=True)
 

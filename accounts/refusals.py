@@ -41,6 +41,39 @@ class RemovedMeanwhile(Refused):
         super().__init__(_("This user has been removed in the meantime."))
 
 
+class PlanWithoutIntegrations(Refused):
+    """The plan of the environment does not include the Integrations service (R8)."""
+
+    def __init__(self, environment):
+        words = {"environment": environment.name, "plan": environment.get_plan_display()}
+        super().__init__(
+            _(
+                "The plan of %(environment)s is %(plan)s, which does not include the Integrations "
+                "service. Support changes the plan: %(support)s."
+            )
+            % {**words, "support": whom_to_ask()}
+        )
+
+
+class TermsChanged(Refused):
+    def __init__(self):
+        super().__init__(
+            _("There is a newer version of the terms. Read it below, then activate again.")
+        )
+
+
+class ChangedMeanwhile(Refused):
+    """Somebody else changed the same thing after this person opened the form."""
+
+    def __init__(self):
+        super().__init__(
+            _(
+                "Somebody else changed this in the meantime. Below is how it is now: "
+                "make your change again, if it is still needed."
+            )
+        )
+
+
 class InvitationDead(Refused):
     def __init__(self):
         super().__init__(

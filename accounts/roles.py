@@ -21,6 +21,7 @@ class Permission(TextChoices):
     TAKE_OVER = "take_over", _("take over connections of somebody else")
     MANAGE_ORGANISATIONS = "manage_organisations", _("add and change organisations")
     MANAGE_USERS = "manage_users", _("invite, change and remove users")
+    MANAGE_INTEGRATIONS = "manage_integrations", _("activate and end the Integrations service")
     MANAGE_PARTNERS = "manage_partners", _("end partnerships and decide who of a partner may enter")
     VIEW_ACTIVITY = "view_activity", _("read the activity log")
 
@@ -36,6 +37,7 @@ _ADMINISTRATOR = _ADVANCED | {
     Permission.TAKE_OVER,
     Permission.MANAGE_ORGANISATIONS,
     Permission.MANAGE_USERS,
+    Permission.MANAGE_INTEGRATIONS,
     Permission.MANAGE_PARTNERS,
     Permission.VIEW_ACTIVITY,
 }

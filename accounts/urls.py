@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.views import activity, environment, invitations, profile, users
+from accounts.views import activity, environment, integrations, invitations, profile, users
 
 app_name = "accounts"
 
@@ -17,6 +17,9 @@ urlpatterns = [
     path("invitations/<str:token>/", invitations.invitation, name="invitation"),
     path("profile/", profile.profile, name="profile"),
     path("environment/", environment.environment, name="environment"),
+    path("environment/integrations/", integrations.integrations, name="integrations"),
+    path("environment/integrations/activate/", integrations.activate, name="activate-integrations"),
+    path("environment/integrations/end/", integrations.end, name="end-integrations"),
     path("organisations/add/", environment.add_organisation, name="add-organisation"),
     path("organisations/<str:organisation>/", environment.organisation, name="organisation"),
     path(

@@ -45,7 +45,7 @@ class Call:
 
     def missing(self, function: ApiFunction) -> str:
         """Where the function is missing first: as `Mark.missing`, or in the "token"; "" where it is not."""
-        missing = self.rights.mark(function.name).missing
+        missing = self.rights.mark(function).missing
         narrowed = self.scopes is not None and function.scope not in self.scopes
         return missing or ("token" if narrowed else "")
 
@@ -107,6 +107,8 @@ class _Gate(HttpAuthBase):
             raise ApiError(errors.ENVIRONMENT_BLOCKED)
         if not connection.owner_stands:
             raise ApiError(errors.CONNECTION_SUSPENDED)
+        if not connection.paid_by.has_integrations:
+            raise ApiError(errors.INTEGRATIONS_OFF)
         scopes = key_set.token_scopes
         call = Call(
             key_set,

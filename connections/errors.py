@@ -53,6 +53,12 @@ CONNECTION_SUSPENDED = _error(
     "The connection is suspended: its owner may not manage connections of this organisation at the moment",
     "Ask an administrator of the organisation; the connection page tells whose rights are missing.",
 )
+INTEGRATIONS_OFF = _error(
+    "ERRPRO3000001",
+    403,
+    "The connection is suspended: the Integrations service of the environment is not active",
+    "Ask an administrator of the organisation, or its accountant, to activate the service again.",
+)
 ORGANISATION_NOT_COVERED = _error(
     "ERRGRP3000006",
     403,

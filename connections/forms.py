@@ -7,10 +7,12 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import OneLineField, SearchForm
-from accounts.models import User
+from accounts.models import Organisation, User
 from connections import logos, portfolio
 from connections.functions import FUNCTIONS, ApiFunction
 from connections.models import Access, App, Connection
+from connections.rights import has
+from connections.services import accesses_seen
 from partners.models import MandateApp, looked_after_by
 
 _FUNCTION_CHOICES = [(name, function.label) for name, function in FUNCTIONS.items()]
@@ -48,11 +50,17 @@ class AccessForm(forms.Form):
     )
     functions = FunctionsField(label=_("API functions"), required=False)
 
-    def __init__(self, *args, app, owner_accesses, client_allows=None, **kwargs):
+    def __init__(
+        self, *args, app, owner_accesses, client_allows=None, own_accesses=None, given=(), **kwargs
+    ):
         super().__init__(*args, **kwargs)
         self.app = app
         self.owner_accesses = owner_accesses
         self.client_allows = client_allows  # for people of a partner: what the client lets them do
+        self.own_accesses = (
+            own_accesses  # of the person at the form, when somebody else owns the key
+        )
+        self.given = given  # what the key opens already stays, whoever is at the form
 
     def options(self):
         """Every function that the app asks for, as a box; those that the owner lacks are locked."""
@@ -62,17 +70,21 @@ class AccessForm(forms.Form):
             yield Option(function, function.name in ticked and not locked, locked)
 
     def _locked(self, name):
-        if name in self.owner_accesses:
+        if self._may_be_given(name):
             return ""
+        if has(self.owner_accesses, name):
+            return _("you do not have it yourself")
         if self.client_allows is not None and name not in self.client_allows:
             return _("the client does not allow it")
         return _("the owner of the key does not have it")
 
+    def _may_be_given(self, name):
+        within_own = name in self.given or has(self.own_accesses, name)
+        return within_own and has(self.owner_accesses, name)
+
     def clean_functions(self):
         asked = self.cleaned_data["functions"]
-        return [
-            name for name in asked if name in self.app.functions and name in self.owner_accesses
-        ]
+        return [name for name in self.app.functions if name in asked and self._may_be_given(name)]
 
 
 class ConnectionForm(OpIdMixin, AccessForm):
@@ -93,6 +105,145 @@ class ConnectionForm(OpIdMixin, AccessForm):
 
 class NewKeysForm(OpIdMixin):
     pass
+
+
+class TakeOverForm(OpIdMixin):
+    """On whom the connection lives from now on."""
+
+    owner = forms.TypedChoiceField(
+        label=_("New owner"),
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose the new owner.")},
+    )
+
+    def __init__(self, *args, candidates, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.candidates = candidates
+        users = {str(user.pk): user for user, _missing in candidates}
+        self.fields["owner"].choices = users.items()
+        self.fields["owner"].coerce = users.get
+
+    def options(self):
+        """Each candidate, with what the keys would lose, and whether it is ticked."""
+        ticked = str(self["owner"].value())
+        return [(user, missing, str(user.pk) == ticked) for user, missing in self.candidates]
+
+
+class SeenMixin(forms.Form):
+    """What the person had before the eyes: a change on top of somebody else's is asked again."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=32)
+
+
+class EditAccessForm(SeenMixin, AccessForm):
+    """What the keys of a connection are given, changed (R26)."""
+
+
+class PersonAccessesForm(SeenMixin):
+    """What a person may do in an organisation: all that the role brings, or a list of API functions."""
+
+    ALL, CHOSEN = "all", "chosen"
+
+    scope = forms.ChoiceField(
+        label=_("Accesses"),
+        choices=[(ALL, _("All accesses")), (CHOSEN, _("Decide for yourself"))],
+        widget=forms.RadioSelect,
+    )
+    functions = FunctionsField(label=_("API functions"), required=False)
+
+    def __init__(self, *args, membership, client_allows=None, **kwargs):
+        accesses = membership.accesses
+        initial = {
+            "scope": self.ALL if accesses is None else self.CHOSEN,
+            "functions": list(FUNCTIONS) if accesses is None else accesses,
+            "seen": accesses_seen(membership),
+        }
+        super().__init__(*args, initial=initial, **kwargs)
+        self.client_allows = client_allows
+
+    def options(self):
+        """Every API function as a box; what the own organisation does not allow a partner is locked."""
+        ticked = self["functions"].value() or []
+        for function in FUNCTIONS.values():
+            locked = "" if self._allowed(function.name) else _("not allowed to this partner")
+            yield Option(function, function.name in ticked and not locked, locked)
+
+    def _allowed(self, name):
+        return self.client_allows is None or name in self.client_allows
+
+    @property
+    def accesses(self):
+        """What was chosen, as a membership keeps it: a list, or None for all."""
+        if self.cleaned_data["scope"] == self.ALL:
+            return None
+        return [name for name in FUNCTIONS if name in self.cleaned_data["functions"]]
+
+
+class CustomApp(forms.Form):
+    """The name of an application that is in no list, as the software's maker gave it (R12)."""
+
+    custom = OneLineField(max_length=60)
+
+
+class NewKeyForm(forms.Form):
+    """For which organisation and which application: one of the list, or Custom set-up (R12, R26)."""
+
+    organisation = forms.ModelChoiceField(
+        Organisation.objects.none(),
+        to_field_name="organisation_id",
+        label=_("Organisation"),
+        empty_label=None,
+    )
+    application = forms.ModelChoiceField(
+        App.objects.none(), label=_("Application"), required=False, empty_label=_("Choose one")
+    )
+    is_custom = forms.BooleanField(label=_("Custom set-up"), required=False)
+    custom = OneLineField(
+        label=_("Application name"),
+        max_length=60,
+        required=False,
+        help_text=_("As the maker of the software gave it to you."),
+    )
+
+    def __init__(self, *args, organisations, user, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.user = user
+        self.fields["organisation"].queryset = organisations.select_related("environment")
+        self.fields["application"].queryset = App.objects.seen_by(user).by_name()
+        self.registered = None  # the application whose name differs only in capitals
+
+    def clean(self):
+        values = super().clean()
+        organisation = values.get("organisation")
+        if organisation is None or self.errors:
+            return values
+        usable = App.objects.usable_by(organisation.environment)
+        if values["is_custom"]:
+            values["app"] = self._custom(values["custom"], organisation.environment, usable)
+        elif values["application"] is None:
+            self.add_error("application", _("Choose an application, or tick Custom set-up."))
+        elif not usable.filter(pk=values["application"].pk).exists():
+            self.add_error("application", _("This application is not one of that organisation."))
+        else:
+            values["app"] = values["application"]
+        return values
+
+    def _custom(self, name, environment, usable):
+        if not name:
+            self.add_error("custom", _("Type the name of the application."))
+            return None
+        found = usable.called(name)
+        if found and found.name != name:
+            self.registered = found
+            self.add_error(
+                "custom",
+                _("It is registered as “%(name)s”. Use that spelling.") % {"name": found.name},
+            )
+        elif not found and environment != self.user.environment:
+            self.add_error(
+                "custom", _("Only people of %(name)s can add it there.") % {"name": environment}
+            )
+        return found or App(environment=environment, name=name)
 
 
 class FoundKeyForm(forms.Form):

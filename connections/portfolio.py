@@ -59,7 +59,7 @@ def cells(**narrowed):
     pending = Q(request__status=AuthorisationRequest.Status.PENDING, request__expires_at__gt=now)
     connected = let_in & Q(Exists(live))
     word = Case(
-        When(connected & ~Exists(live.owner_stands()), then=Value(Word.SUSPENDED)),
+        When(connected & ~Exists(live.standing()), then=Value(Word.SUSPENDED)),
         When(
             connected & Exists(live_keys.filter(last_used_at__gte=now - SILENT_AFTER)),
             then=Value(Word.HEALTHY),

@@ -29,6 +29,46 @@ class AlreadyConnected(Refused):
         )
 
 
+class CannotOwn(Refused):
+    """A key would live on somebody who may not manage connections of that organisation (R7)."""
+
+    def __init__(self, user, organisation):
+        super().__init__(
+            _(
+                "%(user)s may not own connections of %(organisation)s: that takes the role Advanced user "
+                "or Administrator, and membership."
+            )
+            % {"user": user.get_full_name(), "organisation": organisation.name}
+        )
+
+
+class MoreThanYours(Refused):
+    """Whoever sees a Secret, or widens what it opens, has every function of it; `missing` are their names."""
+
+    def __init__(self, missing):
+        self.missing = sorted(missing)
+        super().__init__(
+            _(
+                "These keys would open more than you may do yourself: %(functions)s. Leave that out, or ask "
+                "an administrator to give you these accesses."
+            )
+            % {"functions": ", ".join(self.missing)}
+        )
+
+
+class IntegrationsOff(Refused):
+    """The environment that pays has no Integrations service now (R8)."""
+
+    def __init__(self, environment):
+        super().__init__(
+            _(
+                "%(environment)s has no Integrations service now. An administrator there activates it, "
+                "under Environment."
+            )
+            % {"environment": environment.name}
+        )
+
+
 class NameTaken(Refused):
     def __init__(self, name):
         super().__init__(_("You have an Own App called %(name)s already.") % {"name": name})
@@ -52,12 +92,12 @@ class OwnerGone(Refused):
         )
 
 
-class OwnerStands(Refused):
-    """The owner may own the connection, so there is nothing to take over."""
+class OwnsAlready(Refused):
+    """The connection lives on that person, who may own it: there is nothing to take over."""
 
     def __init__(self, owner):
         super().__init__(
-            _("The owner of this connection, %(owner)s, is in place. It works without you.")
+            _("%(owner)s owns this connection already. For new keys, create new keys.")
             % {"owner": owner.get_full_name()}
         )
 

@@ -1,9 +1,16 @@
-"""What a call may do: app ∩ key ∩ owner ∩ partnership, computed at every call, stored nowhere (R5). Pure."""
+"""What a call may do: app ∩ key ∩ owner ∩ partnership, computed at every call, stored nowhere (R5). Pure.
 
-from collections.abc import Collection
+A part is the names of API functions that it gives; None gives all there are, and so limits nothing.
+"""
+
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from connections.functions import FUNCTIONS, ApiFunction
+from connections.functions import ApiFunction
+
+Part = frozenset[str] | None
+
+PARTS = ("app", "key", "owner", "partnership")
 
 
 @dataclass(frozen=True)
@@ -18,46 +25,52 @@ class Mark:
 
     @property
     def allowed(self) -> bool:
-        return self.app and self.key and self.owner and self.partnership
+        return not self.missing
 
     @property
     def missing(self) -> str:
-        """Where it is missing first: "app", "key", "owner", "partnership", or "" when it is allowed."""
-        for name in ("app", "key", "owner", "partnership"):
-            if not getattr(self, name):
-                return name
-        return ""
+        """Where it is missing first, one of PARTS, or "" when it is allowed."""
+        return next((name for name in PARTS if not getattr(self, name)), "")
 
 
 @dataclass(frozen=True)
 class Rights:
-    """The four parts of R5, each names of API functions; None as `key` or `partnership` limits nothing."""
+    """The four parts of R5."""
 
     app: frozenset[str]
-    key: frozenset[str] | None
-    owner: frozenset[str]
-    partnership: frozenset[str] | None = None
-
-    def mark(self, name: str) -> Mark:
-        """The marks of one function."""
-        return Mark(
-            FUNCTIONS[name],
-            app=name in self.app,
-            key=self.key is None or name in self.key,
-            owner=name in self.owner,
-            partnership=self.partnership is None or name in self.partnership,
-        )
-
-    def marks(self) -> list[Mark]:
-        """The marks of every function of the catalogue, in its order."""
-        return [self.mark(name) for name in FUNCTIONS]
+    key: Part
+    owner: Part
+    partnership: Part = None
 
     def effective(self) -> frozenset[str]:
         """The names of the functions that a call may use: never more than any of the four parts (R5)."""
-        return frozenset(mark.function.name for mark in self.marks() if mark.allowed)
+        return common(self.app, self.key, self.owner, self.partnership)
+
+    def allows(self, name: str) -> bool:
+        """Whether a call may use the function of this name."""
+        return name in self.effective()
+
+    def mark(self, function: ApiFunction) -> Mark:
+        """The marks of one function."""
+        return Mark(function, **{part: has(getattr(self, part), function.name) for part in PARTS})
+
+    def marks(self, functions: Iterable[ApiFunction]) -> list[Mark]:
+        """The marks of each of these functions, in their order."""
+        return [self.mark(function) for function in functions]
 
 
-def accesses_of_owner(*, stands: bool, accesses: Collection[str] | None) -> frozenset[str]:
+def has(part: Part, name: str) -> bool:
+    """Whether `part` gives the function of this name."""
+    return part is None or name in part
+
+
+def common(*parts: Part) -> Part:
+    """What all of `parts` give; None when none of them limits."""
+    limits = [part for part in parts if part is not None]
+    return frozenset.intersection(*limits) if limits else None
+
+
+def accesses_of_owner(*, stands: bool, accesses: Collection[str] | None) -> Part:
     """The functions that an owner has now.
 
     `stands` says whether the person is active, has the role and is a member; if not, there are none (R7).
@@ -65,9 +78,9 @@ def accesses_of_owner(*, stands: bool, accesses: Collection[str] | None) -> froz
     """
     if not stands:
         return frozenset()
-    return frozenset(FUNCTIONS) if accesses is None else frozenset(accesses) & FUNCTIONS.keys()
+    return None if accesses is None else frozenset(accesses)
 
 
-def grantable(asked: Collection[str], *, app: Collection[str], owner: Collection[str]) -> list[str]:
+def grantable(asked: Collection[str], *, app: Collection[str], owner: Part) -> list[str]:
     """What of `asked` a key may be given: nothing that the app does not ask or its owner lacks (R6)."""
-    return [name for name in FUNCTIONS if name in asked and name in app and name in owner]
+    return [name for name in app if name in asked and has(owner, name)]

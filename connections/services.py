@@ -14,24 +14,30 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.events.models import Action
-from accounts.events.services import record
+from accounts.events.services import record, record_for
 from accounts.mail.services import tell
 from accounts.models import Membership, Organisation, User
+from accounts.refusals import ChangedMeanwhile as ChangedMeanwhile
 from accounts.refusals import Refused as Refused
-from accounts.roles import Permission
+from accounts.roles import Permission, roles_that_allow
 from connections import keys, rights
+from connections.functions import FUNCTIONS
 from connections.history import record_about
 from connections.models import Access, App, AppLogo, Connection, KeySet
+from connections.models.connections import payer
 from connections.refusals import (
     AlreadyConnected,
     AlreadyCreated,
+    CannotOwn,
     Ended,
+    IntegrationsOff,
+    MoreThanYours,
     NameTaken,
     NotRevoked,
     NotYours,
     OutOfReach,
     OwnerGone,
-    OwnerStands,
+    OwnsAlready,
 )
 from partners import services as partners
 from partners.models import Mandate, MandateApp
@@ -74,17 +80,26 @@ def change_own_app(*, app, name, functions, logo=None, by) -> None:
 @sensitive_variables("pair")
 @transaction.atomic
 def create_connection(
-    *, organisation, app, name, access, functions=(), administration="", by, op_id
+    *, organisation, app, name, access, functions=(), administration="", owner=None, by, op_id
 ) -> tuple[Connection, keys.KeyPair]:
-    """Join `organisation` to `app` and make its first keys; `by` becomes the owner (R13).
+    """Join `organisation` to `app` and make its first keys, which live on `owner`, or on `by` (R13, R25).
 
-    `access` is one of Access; `functions` is read for Access.CHOSEN only. Nothing is given that the app does
-    not ask or `by` lacks (R6). `op_id` names the form: the same form makes keys once (R14).
-    Raises OutOfReach, AlreadyCreated, and AlreadyConnected for a second one with the same package and
-    administration.
+    An `app` that is not saved yet becomes an Own App of the organisation's environment (R12). `access` is one
+    of Access; `functions` is read for Access.CHOSEN only. Nothing is given that the app does not ask or the
+    owner lacks (R6). `op_id` names the form: the same form makes keys once (R14).
+    Raises OutOfReach, AlreadyCreated, IntegrationsOff, CannotOwn, MoreThanYours, NameTaken, and
+    AlreadyConnected for a second one with the same package and administration.
     """
+    owner = owner or by
     organisation = entered(organisation, by)
     _refuse_second_click(op_id, organisation)
+    mandate = _mandate_of(owner, organisation)
+    if not payer(organisation, mandate).has_integrations:
+        raise IntegrationsOff(payer(organisation, mandate))
+    if app.pk is None:
+        app = create_own_app(
+            environment=organisation.environment, name=app.name, functions=app.functions, by=by
+        )
     connections = Connection.objects.filter(organisation=organisation)
     live = (
         connections.live()
@@ -100,11 +115,14 @@ def create_connection(
         name=name,
         administration=administration,
         access=access,
-        functions=_functions_given(access, functions, app, organisation, by),
-        owner=by,
-        mandate=_mandate_of(by, organisation),
+        functions=_functions_given(access, functions, app, organisation, owner),
+        owner=owner,
+        mandate=mandate,
         created_by=by,
     )
+    if not Connection.objects.owner_stands().filter(pk=connection.pk).exists():
+        raise CannotOwn(owner, organisation)
+    _refuse_more(connection, by)
     if connection.mandate:
         MandateApp.objects.get_or_create(mandate=connection.mandate, app=app)
     pair = _new_key_set(connection, by, op_id)
@@ -119,12 +137,14 @@ def create_new_keys(*, connection, by, op_id) -> keys.KeyPair:
     """Make a new App Key and Secret; the old set is invalid in the same instant (R16).
 
     `op_id` names the form: the same form makes keys once.
-    Raises OutOfReach, NotYours, AlreadyCreated, Ended, OwnerGone.
+    Raises OutOfReach, NotYours, AlreadyCreated, Ended, OwnerGone, IntegrationsOff, MoreThanYours.
     """
     connection = _locked(connection, by)
     _refuse_second_click(op_id, connection.organisation)
     if not connection.owner_stands:
         raise OwnerGone(connection.owner)
+    _refuse_without_integrations(connection)
+    _refuse_more(connection, by)
     connection.key_sets.retire(KeySet.Retired.SUPERSEDED, by)
     pair = _new_key_set(connection, by, op_id)
     record_about(connection, Action.KEYS_CREATED, by=by, app_key=pair.app_key)
@@ -134,23 +154,28 @@ def create_new_keys(*, connection, by, op_id) -> keys.KeyPair:
 
 @sensitive_variables("pair")
 @transaction.atomic
-def take_over(*, connection, by, op_id) -> keys.KeyPair:
-    """Make `by` the owner of a connection whose owner may not own it any more (R7).
+def take_over(*, connection, owner=None, by, op_id) -> keys.KeyPair:
+    """Have a connection live on `owner`, or on `by`, instead of the one it lives on now (R7).
 
-    It gets a new set of keys, since whoever saw the old Secret still knows it, and accesses that `by` has.
-    `op_id` names the form: the same form makes keys once.
-    Raises OutOfReach, NotYours, AlreadyCreated, Ended, OwnerStands.
+    It gets a new set of keys, since whoever saw the old Secret still knows it, and accesses that the new
+    owner has. `op_id` names the form: the same form makes keys once. Raises OutOfReach, NotYours,
+    AlreadyCreated, Ended, OwnsAlready, CannotOwn, IntegrationsOff, MoreThanYours.
     """
+    owner = owner or by
     connection = _locked(connection, by)
     _refuse_second_click(op_id, connection.organisation)
-    if connection.owner_stands:
-        raise OwnerStands(connection.owner)
-    before, connection.owner = connection.owner, by
-    connection.mandate = _mandate_of(by, connection.organisation)
+    if connection.owner_stands and connection.owner == owner:
+        raise OwnsAlready(owner)
+    before, connection.owner = connection.owner, owner
+    connection.mandate = _mandate_of(owner, connection.organisation)
     connection.functions = _functions_given(
-        connection.access, connection.functions, connection.app, connection.organisation, by
+        connection.access, connection.functions, connection.app, connection.organisation, owner
     )
     connection.save(update_fields=["owner", "mandate", "functions"])
+    if not Connection.objects.owner_stands().filter(pk=connection.pk).exists():
+        raise CannotOwn(owner, connection.organisation)
+    _refuse_without_integrations(connection)
+    _refuse_more(connection, by)
     connection.key_sets.retire(KeySet.Retired.SUPERSEDED, by)
     pair = _new_key_set(connection, by, op_id)
     record_about(
@@ -158,26 +183,38 @@ def take_over(*, connection, by, op_id) -> keys.KeyPair:
         Action.CONNECTION_TAKEN_OVER,
         by=by,
         app_key=pair.app_key,
-        **{"from": before.get_full_name()},
+        **{"from": before.get_full_name(), "to": owner.get_full_name()},
     )
     _mail("keys_created", connection, by)
     return pair
 
 
 @transaction.atomic
-def change_accesses(*, connection, access, functions=(), by) -> None:
+def change_accesses(*, connection, access, functions=(), seen=None, by) -> None:
     """Change what the key is given; acts with the next call, the keys stay the same (R26).
 
-    Never more than the app asks and the owner has (R6). Raises OutOfReach, NotYours, Ended.
+    Never more than the app asks and the owner has (R6), and nothing new that `by` lacks. `seen` is the
+    `accesses_seen` of the connection that `by` had before the eyes.
+    Raises OutOfReach, NotYours, Ended, ChangedMeanwhile, MoreThanYours.
     """
     connection = _locked(connection, by)
+    if seen is not None and seen != accesses_seen(connection):
+        raise ChangedMeanwhile
+    before, meant = connection.rights.effective(), _asked_for(connection)
     connection.access = access
     connection.functions = _functions_given(
         access, functions, connection.app, connection.organisation, connection.owner
     )
     connection.save(update_fields=["access", "functions"])
+    _refuse_more(connection, by, had=before)
+    now = _asked_for(connection)
     record_about(
-        connection, Action.CONNECTION_CHANGED, by=by, access=access, functions=connection.functions
+        connection,
+        Action.CONNECTION_CHANGED,
+        by=by,
+        access=access,
+        added=sorted(now - meant),
+        removed=sorted(meant - now),
     )
 
 
@@ -266,7 +303,57 @@ def end_partnership(*, partnership, by) -> None:
         _revoke(connection, by)
 
 
-def accesses_of(user, organisation) -> frozenset[str]:
+@transaction.atomic
+def change_accesses_of_person(*, membership, accesses, seen=None, by) -> None:
+    """Give a person exactly these API functions in an organisation; None gives all that the role brings.
+
+    Keys that live on the person follow with their next call (R5). `seen` is the `accesses_seen` of the
+    membership that `by` had before the eyes. Raises ChangedMeanwhile.
+    """
+    organisation = Organisation.objects.select_for_update(no_key=True).get(
+        pk=membership.organisation_id
+    )
+    membership = (
+        Membership.objects.select_for_update(no_key=True, of=["self"])
+        .select_related("user__environment", "organisation__environment")
+        .filter(pk=membership.pk)
+        .first()
+    )
+    if membership is None or (seen is not None and seen != accesses_seen(membership)):
+        raise ChangedMeanwhile
+    before, membership.accesses = membership.accesses, accesses
+    if before == accesses:
+        return
+    membership.save(update_fields=["accesses"])
+    sides = [organisation.environment, membership.user.environment]
+    record_for(
+        sides,
+        Action.USER_ACCESSES_CHANGED,
+        by=by,
+        subject=membership.user,
+        organisation=membership.organisation,
+        added=[
+            name
+            for name in FUNCTIONS
+            if rights.has(accesses, name) and not rights.has(before, name)
+        ],
+        removed=[
+            name
+            for name in FUNCTIONS
+            if rights.has(before, name) and not rights.has(accesses, name)
+        ],
+    )
+
+
+def accesses_seen(thing) -> str:
+    """Name the accesses of a connection or a membership as they are now, for a form that changes them."""
+    given = thing.functions if isinstance(thing, Connection) else thing.accesses
+    kind = thing.access if isinstance(thing, Connection) else ""
+    text = f"{kind}:{'all' if given is None else ','.join(sorted(given))}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def accesses_of(user, organisation) -> rights.Part:
     """The API functions that `user` has in `organisation` now; what a key of that owner can be given (R6)."""
     membership = Membership.objects.filter(user=user, organisation=organisation).first()
     mandate = _mandate_of(user, organisation)
@@ -277,7 +364,41 @@ def accesses_of(user, organisation) -> frozenset[str]:
         and user.may(Permission.MANAGE_KEYS),
         accesses=membership.accesses if membership else None,
     )
-    return accesses & frozenset(mandate.functions) if mandate else accesses
+    return rights.common(accesses, frozenset(mandate.functions)) if mandate else accesses
+
+
+def payer_for(user, organisation):
+    """The environment whose Integrations service pays for what `user` connects in `organisation` (R8, R9)."""
+    return payer(organisation, _mandate_of(user, organisation))
+
+
+def who_could_own(connection, by) -> list[tuple[User, list[str]]]:
+    """Whom `connection` could live on instead, each with the API functions that would be lost (R7).
+
+    Those are the people of `by`'s environment, and of the accountant's under whose mandate it is, who may
+    manage connections of its organisation; who lacks least comes first.
+    """
+    environments = {by.environment_id, connection.mandate and connection.mandate.accountant_id}
+    people = User.objects.filter(
+        memberships__organisation=connection.organisation,
+        environment__in=environments - {None},
+        role__in=roles_that_allow(Permission.MANAGE_KEYS),
+        is_active=True,
+        joined_at__isnull=False,
+    ).exclude(pk=connection.owner_id if connection.owner_stands else None)
+    wanted = _asked_for(connection)
+    found = [
+        (
+            user,
+            sorted(
+                name
+                for name in wanted
+                if not rights.has(accesses_of(user, connection.organisation), name)
+            ),
+        )
+        for user in people.order_by("last_name", "pk")
+    ]
+    return sorted(found, key=lambda pair: len(pair[1]))
 
 
 def entered(organisation, by):
@@ -316,6 +437,26 @@ def _locked(connection, by, *, revoked_too=False):
     if connection.is_revoked and not revoked_too:
         raise Ended
     return connection
+
+
+def _refuse_without_integrations(connection):
+    if not connection.paid_by.has_integrations:
+        raise IntegrationsOff(connection.paid_by)
+
+
+def _refuse_more(connection, by, had=frozenset()):
+    """Nobody gets, or widens, keys that open what they may not do themselves; `had` it opened before."""
+    connection = Connection.objects.for_list().get(pk=connection.pk)
+    own = accesses_of(by, connection.organisation)
+    missing = [name for name in connection.rights.effective() - had if not rights.has(own, name)]
+    if missing:
+        raise MoreThanYours(missing)
+
+
+def _asked_for(connection):
+    """What the key of `connection` is meant to open, whoever owns it."""
+    given = None if connection.access == Access.ALL else frozenset(connection.functions)
+    return rights.common(frozenset(connection.app.functions), given)
 
 
 def _revoke(connection, by):

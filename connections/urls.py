@@ -8,6 +8,7 @@ from connections.views import (
     docs,
     metadata,
     overview,
+    people,
     testing,
     vendors,
 )
@@ -32,10 +33,18 @@ of_organisation = [
     path("<int:number>/", include(of_connection)),
 ]
 
+of_person = [
+    path("", people.api_access, name="api-access"),
+    path("new/", people.new_key, name="new-key"),
+    path("new/<str:organisation>/", people.create_key, name="create-key"),
+    path("<str:organisation>/accesses/", people.accesses, name="person-accesses"),
+]
+
 urlpatterns = [
     path("connections/", overview.overview, name="overview"),
     path("connections/new/", create.choose_organisation, name="choose-organisation"),
     path("organisations/<str:organisation>/connections/", include(of_organisation)),
+    path("users/<int:pk>/api-access/", include(of_person)),
     path("clients/", clients.clients, name="clients"),
     path("clients/clients.csv", clients.clients_csv, name="clients-csv"),
     path("clients/<uuid:mandate>/", clients.client, name="client"),

@@ -129,4 +129,11 @@ MENU_ITEM_OF = {
     "accounts:add-organisation": "accounts:environment",
     "accounts:organisation": "accounts:environment",
     "accounts:change-organisation": "accounts:environment",
+    "accounts:integrations": "accounts:environment",
+    "accounts:activate-integrations": "accounts:environment",
+    "accounts:end-integrations": "accounts:environment",
+    "connections:api-access": "accounts:users",
+    "connections:person-accesses": "accounts:users",
+    "connections:new-key": "accounts:users",
+    "connections:create-key": "accounts:users",
 }

@@ -6,6 +6,7 @@ import factory
 from allauth.account.models import EmailAddress
 from django.utils import timezone
 
+from accounts.integrations import TERMS
 from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
 from accounts.roles import Role
 from connections.functions import FUNCTIONS
@@ -16,12 +17,27 @@ from partners import services as partners
 PASSWORD = "a long sentence to remember"
 
 
+def _who_activated():
+    """Somebody of long ago, so that an environment with the Integrations service needs no people."""
+    email = "activated@example.com"
+    return User.objects.filter(email=email).first() or UserFactory(email=email, environment=None)
+
+
 class EnvironmentFactory(factory.django.DjangoModelFactory):
+    """An environment with the Integrations service, unless `without_integrations`."""
+
     class Meta:
         model = Environment
 
     class Params:
         accountant = factory.Trait(accountant_right=True)
+        without_integrations = factory.Trait(
+            integrations_terms="", integrations_at=None, integrations_by=None
+        )
+
+    integrations_terms = TERMS
+    integrations_at = factory.LazyFunction(timezone.now)
+    integrations_by = factory.LazyFunction(_who_activated)
 
     name = factory.Sequence(lambda n: f"Company {n}")
 

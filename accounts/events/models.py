@@ -11,6 +11,8 @@ class Action(models.TextChoices):
     """Everything that can happen; the label is what the activity page says."""
 
     ENVIRONMENT_CREATED = "environment.created", _("Environment created")
+    INTEGRATIONS_ACTIVATED = "integrations.activated", _("Integrations service activated")
+    INTEGRATIONS_ENDED = "integrations.ended", _("Integrations service ended")
     ORGANISATION_ADDED = "organisation.added", _("Organisation added")
     ORGANISATION_CHANGED = "organisation.changed", _("Organisation changed")
     USER_INVITED = "user.invited", _("User invited")
@@ -19,6 +21,7 @@ class Action(models.TextChoices):
     USER_BLOCKED = "user.blocked", _("User blocked")
     USER_UNBLOCKED = "user.unblocked", _("User unblocked")
     USER_REMOVED = "user.removed", _("User removed")
+    USER_ACCESSES_CHANGED = "user.accesses_changed", _("Accesses of a user changed")
     USER_ORGANISATIONS_CHANGED = "user.organisations_changed", _("Organisations of a user changed")
     PROFILE_CHANGED = "user.profile_changed", _("Profile changed")
     LOGIN_CHANGED = "user.login_changed", _("Login methods changed")

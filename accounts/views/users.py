@@ -1,5 +1,7 @@
 """The people of an environment: who they are, what they may, and their coming and going."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -9,6 +11,7 @@ from accounts import services
 from accounts.access import environment_page
 from accounts.events.models import Event
 from accounts.forms import InviteForm, OrganisationsForm, RoleForm, UsersFilterForm
+from accounts.ripples import ask_first, rehearse, shown
 from accounts.roles import Permission
 from portal.htmx import render_part
 from portal.paging import page_of
@@ -59,10 +62,19 @@ def role(request, pk):
     if not form.is_valid():
         return _user_page(request, user, status=422, role_form=form)
     try:
-        services.change_role(user=user, by=request.user, **form.cleaned_data)
+        question = ask_first(
+            request,
+            partial(services.change_role, user=user, by=request.user, **form.cleaned_data),
+            about=user,
+            title=_("Change the role of %(name)s?") % {"name": user},
+            button=_("Change role"),
+            back=user.get_absolute_url(),
+        )
     except services.Refused as refused:
         form.add_error("role", str(refused))
         return _user_page(request, user, status=409, role_form=form)
+    if question:
+        return question
     messages.success(
         request,
         _("The role is changed and %(name)s is signed out everywhere.") % {"name": user},
@@ -78,10 +90,19 @@ def organisations(request, pk):
     if not form.is_valid():
         return _user_page(request, user, status=422, organisations_form=form)
     try:
-        services.set_organisations(user=user, by=request.user, **form.cleaned_data)
+        question = ask_first(
+            request,
+            partial(services.set_organisations, user=user, by=request.user, **form.cleaned_data),
+            about=user,
+            title=_("Change the organisations of %(name)s?") % {"name": user},
+            button=_("Save organisations"),
+            back=user.get_absolute_url(),
+        )
     except services.Refused as refused:
         form.add_error("organisations", str(refused))
         return _user_page(request, user, status=409, organisations_form=form)
+    if question:
+        return question
     messages.success(request, _("The organisations of %(name)s are changed.") % {"name": user})
     return redirect(user)
 
@@ -89,7 +110,22 @@ def organisations(request, pk):
 @environment_page(Permission.MANAGE_USERS)
 @require_POST
 def block(request, pk):
-    return _done(request, pk, services.block, _("%(name)s is blocked."))
+    user = _user(request, pk)
+    try:
+        question = ask_first(
+            request,
+            partial(services.block, user=user, by=request.user),
+            about=user,
+            title=_("Block %(name)s?") % {"name": user},
+            button=_("Block"),
+            back=user.get_absolute_url(),
+        )
+    except services.Refused as refused:
+        return _user_page(request, user, status=409, refused=refused)
+    if question:
+        return question
+    messages.success(request, _("%(name)s is blocked.") % {"name": user})
+    return redirect(user)
 
 
 @environment_page(Permission.MANAGE_USERS)
@@ -110,14 +146,25 @@ def resend(request, pk):
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request, pk):
     user = _user(request, pk)
-    if request.method != "POST":
-        return render(request, "accounts/user_remove.html", {"person": user})
+    change = partial(services.remove, user=user, by=request.user)
     try:
-        services.remove(user=user, by=request.user)
+        if request.method != "POST":
+            context = {"person": user, **shown(rehearse(change, about=user))}
+            return render(request, "accounts/user_remove.html", context)
+        question = ask_first(
+            request,
+            change,
+            about=user,
+            title=_("Remove %(name)s?") % {"name": user},
+            button=_("Remove user"),
+            back=user.get_absolute_url(),
+        )
     except services.Refused as refused:
         return render(
             request, "accounts/user_remove.html", {"person": user, "refused": refused}, status=409
         )
+    if question:
+        return question
     messages.success(request, _("%(name)s is removed.") % {"name": user})
     return redirect("accounts:users")
 

@@ -160,11 +160,11 @@ def connections_that_fetch(organisation) -> list[Connection]:
     connections = (
         Connection.objects.live()
         .filter(organisation=organisation)
-        .select_related("app", "owner", "organisation", "mandate")
+        .select_related("app", "owner", "organisation__environment", "mandate__accountant")
         .with_owner_standing()
         .order_by("pk")
     )
-    return [it for it in connections if it.rights.mark("GetInboxDocument").allowed]
+    return [it for it in connections if it.stands and it.rights.allows("GetInboxDocument")]
 
 
 def _sent_before(through, idempotency_key, digest):

@@ -32,6 +32,11 @@ class AppQuerySet(models.QuerySet):
     def search(self, text):
         return self.filter(Q(name__icontains=text) | Q(description__icontains=text))
 
+    def called(self, name):
+        """The one of this name, whatever its capitals; an exact spelling wins. None where there is none."""
+        same = [app for app in self.by_name() if app.name.casefold() == name.casefold()]
+        return next((app for app in same if app.name == name), same[0] if same else None)
+
     def by_name(self):
         return self.order_by(Lower("name"), "pk")
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Membership, Organisation, User
+from accounts.models import Environment, Membership, Organisation, User, with_integrations
 from accounts.roles import Permission, roles_that_allow
 from connections import rights
 from connections.functions import FUNCTIONS
@@ -35,6 +35,12 @@ def _live_keys():
     return KeySet.objects.live().filter(connection=OuterRef("pk"))
 
 
+def payer(organisation, mandate):
+    """The environment that pays for connections of `organisation` under `mandate`, which may be None (R9)."""
+    pays = mandate is not None and mandate.accountant_pays
+    return mandate.accountant if pays else organisation.environment
+
+
 class ConnectionQuerySet(models.QuerySet):
     def listed(self):
         return self.filter(deleted_at__isnull=True)
@@ -44,6 +50,14 @@ class ConnectionQuerySet(models.QuerySet):
 
     def revoked(self):
         return self.listed().filter(revoked_at__isnull=False)
+
+    def concerning(self, about):
+        """Those that live on a user, were made under a mandate, or are of an environment, on either side."""
+        if isinstance(about, User):
+            return self.filter(owner=about)
+        if isinstance(about, Environment):
+            return self.filter(Q(organisation__environment=about) | Q(mandate__accountant=about))
+        return self.filter(mandate=about)
 
     def within_reach_of(self, user):
         return self.filter(organisation__in=Organisation.objects.reachable_by(user))
@@ -69,21 +83,25 @@ class ConnectionQuerySet(models.QuerySet):
             owner__role__in=roles_that_allow(Permission.MANAGE_KEYS),
         )
 
+    def standing(self):
+        """Those that are not suspended: the owner may own them, the Integrations service is on (R7, R8)."""
+        accountant_pays = Q(mandate__isnull=False, mandate__accountant_pays=True)
+        return self.owner_stands().filter(
+            accountant_pays & with_integrations("mandate__accountant")
+            | ~accountant_pays & with_integrations("organisation__environment")
+        )
+
     def suspended(self):
-        return self.live().exclude(pk__in=self.model.objects.owner_stands().values("pk"))
+        return self.live().exclude(pk__in=self.model.objects.standing().values("pk"))
 
     def working(self):
         return (
-            self.live()
-            .owner_stands()
-            .filter(Exists(_live_keys().filter(first_used_at__isnull=False)))
+            self.live().standing().filter(Exists(_live_keys().filter(first_used_at__isnull=False)))
         )
 
     def never_used(self):
         return (
-            self.live()
-            .owner_stands()
-            .filter(Exists(_live_keys().filter(first_used_at__isnull=True)))
+            self.live().standing().filter(Exists(_live_keys().filter(first_used_at__isnull=True)))
         )
 
     def unused_for(self, duration):
@@ -94,7 +112,7 @@ class ConnectionQuerySet(models.QuerySet):
 
     def without_keys(self):
         """Those whose keys ended without new ones, because somebody found them for instance."""
-        return self.live().owner_stands().filter(~Exists(_live_keys()))
+        return self.live().standing().filter(~Exists(_live_keys()))
 
     def search(self, text):
         """By the name of key, package or organisation, or by a whole App Key, old or new."""
@@ -208,6 +226,16 @@ class Connection(models.Model):
         )
 
     @property
+    def paid_by(self):
+        """Whose plan and Integrations service the keys need: the accountant's where it pays (R8, R9)."""
+        return payer(self.organisation, self.mandate)
+
+    @property
+    def stands(self):
+        """Whether it is not suspended; needs `with_owner_standing` (R7, R8)."""
+        return self.owner_stands and self.paid_by.has_integrations
+
+    @property
     def _owner_comes_from_here(self):
         """From the organisation's environment, or from an accountant whose partnership is Active (R4)."""
         if self.mandate is None:
@@ -226,7 +254,7 @@ class Connection(models.Model):
         """One word for the overview; needs `for_list`."""
         if self.is_revoked:
             return self.Status.REVOKED
-        if not self.owner_stands:
+        if not self.stands:
             return self.Status.SUSPENDED
         if self.keys_ended:
             return self.Status.KEYS_ENDED
@@ -243,9 +271,15 @@ class Connection(models.Model):
         )
 
     @property
+    def opened(self):
+        """The names of the functions that a call with its keys may use now; needs `for_list`."""
+        works = not self.is_revoked and not self.keys_ended and self.stands
+        return self.rights.effective() if works else frozenset()
+
+    @property
     def opens(self):
         """What the keys open now, in a few words for the overview; needs `for_list`."""
-        allowed = () if self.is_revoked or self.keys_ended else self.rights.effective()
+        allowed = self.opened
         uses = [str(word) for name, word in _MAIN_USES.items() if name in allowed]
         if uses or not allowed:
             return ", ".join(uses)

@@ -17,8 +17,9 @@ from accounts.events.models import Event
 from accounts.roles import Permission
 from connections import services
 from connections.errors import SCOPE_MISSING
-from connections.forms import AccessForm, NewKeysForm
+from connections.forms import EditAccessForm, NewKeysForm, TakeOverForm
 from connections.functions import FUNCTIONS
+from connections.history import since
 from connections.models import CallCount, Connection
 from connections.views.create import already_created_page, keys_page
 
@@ -34,6 +35,7 @@ def detail(request, organisation, number):
         return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
     calls = CallCount.objects.of(connection)
     days, refusals = _days(calls), refusals_of(connection, calls)
+    marks = connection.rights.marks(FUNCTIONS.values())
     may_manage = connection.is_managed_by(request.user)
     context = {
         "connection": connection,
@@ -41,7 +43,8 @@ def detail(request, organisation, number):
         "still_calling": calls.still_calling().aggregate(
             calls=Sum("calls", default=0), last_at=Max("last_at")
         ),
-        "marks": connection.rights.marks(),
+        "marks": marks,
+        "since": since(connection, marks),
         "waiting": connection.offers.ready().count(),
         "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(
             "-version"
@@ -69,24 +72,32 @@ def detail(request, organisation, number):
 def new_keys(request, organisation, number):
     """Create new keys: the answer to the POST shows them once, and the old ones are dead (R16)."""
     connection = _managed(request, organisation, number)
-    return _another_set(request, connection, services.create_new_keys, "connections/new_keys.html")
+    form = NewKeysForm(request.POST or None)
+    return _another_set(
+        request, connection, services.create_new_keys, "connections/new_keys.html", form
+    )
 
 
 @organisation_page(Permission.TAKE_OVER)
 @recent_login_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_variables("pair")
 def take_over(request, organisation, number):
-    """Take over a connection whose owner may not own it any more, with new keys (R7)."""
+    """Have a connection live on somebody else, oneself for instance, with new keys (R7)."""
     connection = _managed(request, organisation, number)
-    return _another_set(request, connection, services.take_over, "connections/take_over.html")
+    candidates = services.who_could_own(connection, request.user)
+    form = TakeOverForm(
+        request.POST or None, candidates=candidates, initial={"owner": request.user.pk}
+    )
+    return _another_set(request, connection, services.take_over, "connections/take_over.html", form)
 
 
 @sensitive_variables("pair")
-def _another_set(request, connection, service, page):
-    form = NewKeysForm(request.POST or None)
+def _another_set(request, connection, service, page, form):
+    """The question, and after it the page with the keys."""
     if request.method == "POST" and form.is_valid():
         try:
-            pair = service(connection=connection, by=request.user, op_id=form.cleaned_data["op_id"])
+            pair = service(connection=connection, by=request.user, **form.cleaned_data)
             return keys_page(request, connection, pair, new=False)
         except services.AlreadyCreated as already:
             return already_created_page(request, already, connection.organisation)
@@ -103,17 +114,14 @@ def _another_set(request, connection, service, page):
 def accesses(request, organisation, number):
     """Edit details of the connection: what its key is given (R26)."""
     connection = _managed(request, organisation, number)
-    form = AccessForm(
-        request.POST or None,
-        app=connection.app,
-        owner_accesses=services.accesses_of(connection.owner, organisation),
-        client_allows=connection.mandate.functions if connection.mandate else None,
-        initial={"access": connection.access, "functions": connection.functions},
-    )
+    form = _access_form(request.POST or None, request.user, connection)
     refusal = None
     if request.method == "POST" and form.is_valid():
         try:
             services.change_accesses(connection=connection, by=request.user, **form.cleaned_data)
+        except services.ChangedMeanwhile as refused:
+            refusal, connection = refused, connection_of(organisation, number)
+            form = _access_form(None, request.user, connection)
         except services.Refused as refused:
             refusal = refused
         else:
@@ -122,8 +130,23 @@ def accesses(request, organisation, number):
             )
             return redirect(connection)
     context = {"connection": connection, "form": form, "refusal": refusal}
-    return render(
-        request, "connections/accesses.html", context, status=422 if form.is_bound else 200
+    status = 409 if refusal else 422 if form.is_bound else 200
+    return render(request, "connections/accesses.html", context, status=status)
+
+
+def _access_form(data, user, connection):
+    return EditAccessForm(
+        data,
+        app=connection.app,
+        owner_accesses=services.accesses_of(connection.owner, connection.organisation),
+        client_allows=connection.mandate.functions if connection.mandate else None,
+        own_accesses=services.accesses_of(user, connection.organisation),
+        given=connection.functions,
+        initial={
+            "access": connection.access,
+            "functions": connection.functions,
+            "seen": services.accesses_seen(connection),
+        },
     )
 
 
@@ -222,7 +245,7 @@ def refusals_of(connection, calls):
     accepted = dict(calls.filter(code="").values_list("function").annotate(Max("last_at")))
     for refusal in refusals:
         missing = refusal.code == SCOPE_MISSING.code and refusal.function in FUNCTIONS
-        refusal.mark = connection.rights.mark(refusal.function) if missing else None
+        refusal.mark = connection.rights.mark(FUNCTIONS[refusal.function]) if missing else None
         refusal.mended = refusal.last_at < accepted.get(refusal.function, refusal.last_at)
     return refusals
 

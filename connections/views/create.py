@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import (
     comes_from_partner,
     environment_page,
+    integrations_lines,
     organisation_page,
     recent_login_required,
 )
@@ -76,6 +77,7 @@ def choose_package(request, organisation):
         "kind": kind,
         "filters": filters,
         "may_add_apps": not comes_from_partner(request.user, organisation),
+        "hindrances": _hindrances(request, organisation),
         "connected": set(organisation.connections.live().values_list("app", flat=True)),
         "steps": STEPS,
     }
@@ -126,7 +128,13 @@ def create(request, organisation, app):
         client_allows=organisation.let_do,
         initial={"name": app.name, **_prefilled(request)},
     )
-    context = {"organisation": organisation, "app": app, "form": form, "steps": STEPS}
+    context = {
+        "organisation": organisation,
+        "app": app,
+        "form": form,
+        "steps": STEPS,
+        "hindrances": _hindrances(request, organisation),
+    }
     if request.method == "POST" and form.is_valid():
         try:
             connection, pair = services.create_connection(
@@ -141,22 +149,30 @@ def create(request, organisation, app):
         except services.AlreadyConnected as already:
             context["already"] = already
             context["connected"] = Connection.objects.for_list().get(pk=already.connection.pk)
+        except services.Refused as refused:
+            context["refusal"] = refused
     status = 422 if form.is_bound else 200
     return render(request, "connections/create.html", context, status=status)
 
 
 @sensitive_variables("pair")
-def keys_page(request, connection, pair, *, new):
-    """The one answer that holds a Secret: a full page, stored by nobody (R14)."""
+def keys_page(request, connection, pair, *, new, back=None):
+    """The one answer that holds a Secret: a full page, stored by nobody (R14); OK leads to `back`."""
     connection = get_object_or_404(Connection.objects.for_list(), pk=connection.pk)
     context = {
         "connection": connection,
         "pair": pair,
         "secret": pair.secret.reveal(),
         "new": new,
+        "back": back,
         "steps": STEPS,
     }
     return render(request, "connections/keys.html", context)
+
+
+def _hindrances(request, organisation):
+    """What whoever pays lacks for keys of this organisation (R8)."""
+    return integrations_lines(request.user, services.payer_for(request.user, organisation))
 
 
 def _kind(request):

@@ -6,9 +6,15 @@ from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts.access import comes_from_partner, environment_page, organisation_page
+from accounts.access import (
+    comes_from_partner,
+    environment_page,
+    integrations_lines,
+    organisation_page,
+)
 from accounts.models import Organisation, User
 from accounts.roles import Permission
+from connections import services
 from connections.forms import FilterForm
 from connections.models import CallCount, Connection
 from partners.models import Mandate
@@ -39,6 +45,7 @@ def home(request):
     if context["may_manage_keys"]:
         within_reach = Connection.objects.listed().within_reach_of(request.user)
         context |= _state_of(within_reach, request.user)
+        context["hindrances"] = _hindrances(request.user)
     else:
         context["administrators"] = User.objects.administrators_of(request.user.environment)[:SHOWN]
     return render(request, "connections/home.html", context)
@@ -67,9 +74,16 @@ def _overview(request, connections, organisation=None):
         "count": found.count(),
         "form": form,
         "organisation": organisation,
+        "hindrances": _hindrances(request.user, organisation),
         "may_add_apps": organisation is None or not comes_from_partner(request.user, organisation),
     }
     return render_part(request, "connections/overview.html", "connections/_rows.html", context)
+
+
+def _hindrances(user, organisation=None):
+    """What whoever pays lacks for keys: of this organisation, or of the own environment (R8)."""
+    payer = services.payer_for(user, organisation) if organisation else user.environment
+    return integrations_lines(user, payer)
 
 
 # What names a connection in a row about its calls.

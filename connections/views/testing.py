@@ -33,6 +33,7 @@ def test(request, organisation, number):
 def _conditions(connection):
     """The lines of "Test connection": what must hold, and what to do where it does not (R24)."""
     owner = {"owner": connection.owner.get_full_name()}
+    payer = {"payer": connection.paid_by.name}
     opened = len(connection.rights.effective())
     calls = CallCount.objects.of(connection)
     good = calls.filter(code="").exists()
@@ -57,6 +58,12 @@ def _conditions(connection):
             _(
                 "An administrator gives the role and the membership back, or takes the connection over."
             ),
+        ),
+        _line(
+            connection.paid_by.has_integrations,
+            _("The Integrations service of %(payer)s is active.") % payer,
+            _("The Integrations service of %(payer)s is not active.") % payer,
+            _("An administrator there activates it, under Environment."),
         ),
         connection.owner_stands
         and _line(

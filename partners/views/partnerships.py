@@ -1,5 +1,7 @@
 """Partnerships: with whom, for which organisations, and who comes in (R32, R36)."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.db.models import Prefetch, Q
 from django.http import Http404
@@ -12,6 +14,7 @@ from accounts.access import environment_page
 from accounts.events.models import Event
 from accounts.forms import SearchForm
 from accounts.models import Membership, User
+from accounts.ripples import ask_first, rehearse, shown
 from accounts.roles import Permission
 from partners import services
 from partners.forms import UUID, AssignForm, ColleaguesForm, ConsentForm
@@ -50,12 +53,25 @@ def functions(request, partnership, organisation_id):
     form = ConsentForm(request.POST, functions=mandate.known_functions)
     if not form.is_valid():
         return _page(request, found, status=422)
+    change = partial(
+        services.change_functions,
+        mandate=mandate,
+        functions=form.cleaned_data["functions"],
+        by=request.user,
+    )
     try:
-        services.change_functions(
-            mandate=mandate, functions=form.cleaned_data["functions"], by=request.user
+        question = ask_first(
+            request,
+            change,
+            about=mandate,
+            title=_("Allow %(name)s less?") % {"name": mandate.accountant},
+            button=_("Save"),
+            back=found.get_absolute_url(),
         )
     except services.Refused as refused:
         return _page(request, found, status=409, refused=refused)
+    if question:
+        return question
     messages.success(request, _("The change holds from the next call on."))
     return redirect(found)
 
@@ -67,18 +83,27 @@ def remove_person(request, partnership, organisation_id, person):
     found, mandate = _mandate(request, partnership, organisation_id)
     inside = User.objects.filter(memberships__organisation=mandate.organisation)
     user = get_object_or_404(inside, pk=person, environment=mandate.accountant_id)
-    if request.method != "POST":
-        owned = connections_made().live().filter(mandate=mandate, owner=user)
-        context = {"partnership": found, "mandate": mandate, "person": user, "owned": owned}
-        return render(request, "partners/remove_person.html", context)
-    return _done(
-        request,
-        found,
-        services.remove_person,
-        _("%(organisation)s can no longer be entered by %(person)s."),
-        mandate=mandate,
-        user=user,
-    )
+    change = partial(services.remove_person, mandate=mandate, user=user, by=request.user)
+    try:
+        if request.method != "POST":
+            context = {"partnership": found, "mandate": mandate, "person": user}
+            context |= shown(rehearse(change, about=user))
+            return render(request, "partners/remove_person.html", context)
+        question = ask_first(
+            request,
+            change,
+            about=user,
+            title=_("Remove %(name)s?") % {"name": user},
+            button=_("Remove"),
+            back=found.get_absolute_url(),
+        )
+    except services.Refused as refused:
+        return _page(request, found, status=409, refused=refused)
+    if question:
+        return question
+    text = _("%(organisation)s can no longer be entered by %(person)s.")
+    messages.success(request, text % {"person": user, "organisation": mandate.organisation})
+    return redirect(found)
 
 
 @environment_page(Permission.MANAGE_PARTNERS)
@@ -87,14 +112,13 @@ def readmit_person(request, partnership, organisation_id, person):
     """The client lets in again whom it removed."""
     found, mandate = _mandate(request, partnership, organisation_id)
     user = get_object_or_404(mandate.kept_out, pk=person)
-    return _done(
-        request,
-        found,
-        services.readmit_person,
-        _("%(organisation)s can be entered by %(person)s again."),
-        mandate=mandate,
-        user=user,
-    )
+    try:
+        services.readmit_person(mandate=mandate, user=user, by=request.user)
+    except services.Refused as refused:
+        return _page(request, found, status=409, refused=refused)
+    text = _("%(organisation)s can be entered by %(person)s again.")
+    messages.success(request, text % {"person": user, "organisation": mandate.organisation})
+    return redirect(found)
 
 
 @environment_page(Permission.MANAGE_PARTNERS)
@@ -138,15 +162,6 @@ def assign_many(request):
     )
     messages.success(request, text % {"name": user, "count": new})
     return redirect("connections:clients")
-
-
-def _done(request, found, service, message, *, mandate, user):
-    try:
-        service(mandate=mandate, user=user, by=request.user)
-    except services.Refused as refused:
-        return _page(request, found, status=409, refused=refused)
-    messages.success(request, message % {"person": user, "organisation": mandate.organisation})
-    return redirect(found)
 
 
 def _partnership(request, uuid):
