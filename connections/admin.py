@@ -2,11 +2,13 @@
 
 from django import forms
 from django.contrib import admin
+from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
-from connections import logos, services
+from connections import catalogue, logos, services
 from connections.forms import FunctionsField
-from connections.models import App, Connection, KeySet
+from connections.models import AddedFunction, App, Connection, Gateway, KeySet
 from portal.admin import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline
 
 
@@ -58,6 +60,64 @@ class AppAdmin(KeptAdmin):
     def save_model(self, request, obj, form, change):
         super().save_model(request, obj, form, change)
         services.store_logo(obj, form.cleaned_data["new_logo"])
+
+
+@admin.register(AddedFunction)
+class AddedFunctionAdmin(KeptAdmin):
+    """Functions of the operator's own API. What they are called stays: keys and gateways know them."""
+
+    list_display = ["name", "scope", "label", "created_at"]
+    fields = ["name", "scope", "label", "label_nl"]
+
+    def has_add_permission(self, request):
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["name", "scope"] if obj else []
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            catalogue.add_function(obj, by=request.user)
+
+
+@admin.register(Gateway)
+class GatewayAdmin(KeptAdmin):
+    """Credentials of gateways; only the answer to the form that makes one shows its Secret."""
+
+    list_display = ["name", "client_id", "created_at", "created_by", "ended_at"]
+    list_select_related = ["created_by"]
+    actions = ["end"]
+
+    def has_add_permission(self, request):
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def has_change_permission(self, request, obj=None):
+        return obj is None and super().has_change_permission(request)
+
+    def get_fields(self, request, obj=None):
+        ended = ["client_id", "created_at", "created_by", "ended_at", "ended_by"]
+        return ["name", *ended] if obj else ["name"]
+
+    @sensitive_variables()
+    def save_model(self, request, obj, form, change):
+        request.made = catalogue.create_gateway(obj, by=request.user)
+
+    @sensitive_variables()
+    def response_add(self, request, obj, post_url_continue=None):
+        context = {
+            **self.admin_site.each_context(request),
+            "title": obj.name,
+            "client_id": request.made.app_key,
+            "secret": request.made.secret.reveal(),
+        }
+        return render(request, "admin/connections/gateway/made.html", context)
+
+    @admin.action(description=_("End the chosen gateways"))
+    def end(self, request, gateways):
+        for gateway in gateways:
+            catalogue.end_gateway(gateway, by=request.user)
 
 
 class KeySets(ReadOnlyInline):

@@ -22,8 +22,8 @@ from accounts.models import Organisation
 from connections import errors, keys
 from connections.calls import CALLS
 from connections.errors import ApiError
-from connections.functions import FUNCTIONS, ApiFunction, in_order
-from connections.models import Connection, KeySet
+from connections.functions import FUNCTIONS, ApiFunction
+from connections.models import Connection, KeySet, functions_of
 from connections.rights import Rights
 
 # Compared with when no such App Key exists, so that an unknown key costs the same HMAC as a wrong Secret.
@@ -51,7 +51,7 @@ class Call:
 
     def functions(self) -> list[ApiFunction]:
         """What the call opens, in the order of the catalogue."""
-        return [f for f in in_order(self.rights.effective()) if not self.missing(f)]
+        return [f for f in functions_of(self.rights.effective()) if not self.missing(f)]
 
     def check_organisation(self, organisation_id: str) -> None:
         """Raise ApiError when the keys are for another organisation."""

@@ -13,7 +13,8 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from accounts.access import Gate
 from accounts.models import ElectronicAddress, User
-from connections.api import AppKeyAndSecret, api
+from connections.api import AppKeyAndSecret, SecurityTokenOfKeys, api
+from connections.endpoints.oauth import ClientCredentials, GatewayCredential
 from connections.functions import FUNCTIONS
 from connections.invoices import services as invoices
 from connections.invoices.models import Invoice
@@ -87,7 +88,11 @@ def test_every_call_of_the_api_stands_behind_the_gate():
 
     assert len(operations) >= 7
     for operation in operations:
-        assert [type(auth) for auth in operation.auth_callbacks] == [AppKeyAndSecret]
+        assert [type(auth) for auth in operation.auth_callbacks] in (
+            [AppKeyAndSecret, SecurityTokenOfKeys],
+            [ClientCredentials],
+            [GatewayCredential],
+        )
 
 
 def test_every_function_that_answers_has_a_call_and_no_other_has():

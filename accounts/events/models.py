@@ -49,6 +49,9 @@ class Action(models.TextChoices):
     CLIENT_PERSON_REMOVED = "client.person_removed", _("Person of a partner removed")
     CLIENT_PERSON_READMITTED = "client.person_readmitted", _("Person of a partner let in again")
     CLIENT_FUNCTIONS_CHANGED = "client.functions_changed", _("What a partner may do changed")
+    FUNCTION_ADDED = "function.added", _("API function added to the catalogue")
+    GATEWAY_CREATED = "gateway.created", _("Gateway created")
+    GATEWAY_ENDED = "gateway.ended", _("Gateway ended")
     INVOICES_REOFFERED = "invoice.reoffered", _("Invoices re-offered to the API")
 
 
@@ -72,7 +75,9 @@ class EventQuerySet(models.QuerySet):
 class Event(models.Model):
     """One line of the activity log. `subject_name` is the name of the thing at that time."""
 
-    environment = models.ForeignKey("accounts.Environment", models.PROTECT, related_name="events")
+    environment = models.ForeignKey(  # none for what support does for the whole portal
+        "accounts.Environment", models.PROTECT, null=True, related_name="events"
+    )
     organisation = models.ForeignKey(
         "accounts.Organisation", models.PROTECT, null=True, blank=True, related_name="events"
     )

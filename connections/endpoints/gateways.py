@@ -6,7 +6,7 @@ from ninja import Query, Router, Schema
 from connections import errors
 from connections.api import documented, gate
 from connections.errors import ApiError
-from connections.functions import FUNCTIONS
+from connections.models import function_named
 
 router = Router()
 # nginx, Traefik and Caddy ask with GET; Envoy with the method of the call that it holds back.
@@ -32,7 +32,7 @@ def verify(request, asked: Query[Asked]):
         "X-Koppel-Organisation": call.organisation.organisation_id,
     }
     if asked.function:
-        function = FUNCTIONS.get(asked.function)
+        function = function_named(asked.function)
         if function is None:
             raise ApiError(errors.UNKNOWN_FUNCTION)
         request.counted = call.key_set.pk, function.name

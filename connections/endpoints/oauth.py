@@ -13,8 +13,7 @@ from ninja import Field, Router, Schema
 from connections import errors, keys, tokens
 from connections.api import AppKeyAndSecret, Call, Problem, SecurityTokenOfKeys, api, proved
 from connections.errors import ApiError
-from connections.functions import FUNCTIONS
-from connections.models import Gateway
+from connections.models import Gateway, catalogue
 
 router = Router()
 
@@ -257,7 +256,7 @@ def _scopes_asked(request, call, asked) -> frozenset[str] | None:
     for scope in asked:
         if scope in opened:
             continue
-        function = next((f for f in FUNCTIONS.values() if f.scope == scope), None)
+        function = next((f for f in catalogue().values() if f.scope == scope), None)
         if function is None:
             raise ApiError(errors.SCOPE_MISSING, scope=scope)
         request.counted = call.key_set.pk, function.name

@@ -3,12 +3,14 @@
 from connections.models.apps import App, AppLogo
 from connections.models.calls import CallCount
 from connections.models.connections import Access, Connection
+from connections.models.functions import AddedFunction, catalogue, function_named, functions_of
 from connections.models.gateways import Gateway
 from connections.models.key_sets import KeySet
 from connections.models.tokens import SecurityToken
 
 __all__ = [
     "Access",
+    "AddedFunction",
     "App",
     "AppLogo",
     "CallCount",
@@ -16,4 +18,7 @@ __all__ = [
     "Gateway",
     "KeySet",
     "SecurityToken",
+    "catalogue",
+    "function_named",
+    "functions_of",
 ]

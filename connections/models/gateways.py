@@ -43,25 +43,20 @@ class Gateway(models.Model):
     def __str__(self):
         return self.name
 
-    @staticmethod
-    def digest_of(pair: keys.KeyPair, pepper: int) -> str:
-        return keys.digest(pair.secret.reveal(), **_bound(pair.app_key, pepper))
-
     def opens_with(self, secret: keys.Secret) -> bool:
         """Say whether `secret` belongs to this gateway; a missing pepper raises KeyError: no answer."""
-        return keys.matches(
-            secret.reveal(), self.secret_digest, **_bound(self.client_id, self.pepper)
-        )
+        return keys.matches(secret.reveal(), self.secret_digest, **self.bound)
+
+    @property
+    def bound(self) -> dict:
+        """What the digest of its Secret is bound to."""
+        return {
+            "pepper": settings.PEPPERS.get(self.pepper),
+            "app_key": self.client_id,
+            "connection": "gateway",
+            "version": 1,
+        }
 
     @property
     def event_subject(self):
         return "gateway", self.pk, self.name
-
-
-def _bound(client_id, pepper):
-    return {
-        "pepper": settings.PEPPERS.get(pepper),
-        "app_key": client_id,
-        "connection": "gateway",
-        "version": 1,
-    }

@@ -2,7 +2,7 @@
 
 from django import template
 
-from connections.functions import in_order
+from connections.models import functions_of
 
 register = template.Library()
-register.filter("functions", in_order)
+register.filter("functions", functions_of)

@@ -18,9 +18,8 @@ from accounts.roles import Permission
 from connections import services
 from connections.errors import SCOPE_MISSING
 from connections.forms import EditAccessForm, NewKeysForm, TakeOverForm
-from connections.functions import FUNCTIONS
 from connections.history import since
-from connections.models import CallCount, Connection
+from connections.models import CallCount, Connection, catalogue, function_named
 from connections.views.create import already_created_page, keys_page
 
 CHART_DAYS = 30
@@ -35,7 +34,7 @@ def detail(request, organisation, number):
         return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
     calls = CallCount.objects.of(connection)
     days, refusals = _days(calls), refusals_of(connection, calls)
-    marks = connection.rights.marks(FUNCTIONS.values())
+    marks = connection.rights.marks(catalogue().values())
     may_manage = connection.is_managed_by(request.user)
     context = {
         "connection": connection,
@@ -244,8 +243,8 @@ def refusals_of(connection, calls):
     refusals = list(reasons.values())[:10]
     accepted = dict(calls.filter(code="").values_list("function").annotate(Max("last_at")))
     for refusal in refusals:
-        missing = refusal.code == SCOPE_MISSING.code and refusal.function in FUNCTIONS
-        refusal.mark = connection.rights.mark(FUNCTIONS[refusal.function]) if missing else None
+        missing = refusal.code == SCOPE_MISSING.code and function_named(refusal.function)
+        refusal.mark = connection.rights.mark(missing) if missing else None
         refusal.mended = refusal.last_at < accepted.get(refusal.function, refusal.last_at)
     return refusals
 

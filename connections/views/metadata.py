@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.access import public_page
-from connections.functions import FUNCTIONS
+from connections.models import catalogue
 
 
 @public_page
@@ -20,7 +20,7 @@ def authorization_server(request):
             "token_endpoint_auth_methods_supported": ways,
             "grant_types_supported": ["client_credentials"],
             "response_types_supported": [],
-            "scopes_supported": sorted({function.scope for function in FUNCTIONS.values()}),
+            "scopes_supported": sorted({function.scope for function in catalogue().values()}),
             "revocation_endpoint": _address("revoke"),
             "revocation_endpoint_auth_methods_supported": ways,
             "introspection_endpoint": _address("introspect"),
