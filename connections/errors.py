@@ -112,8 +112,9 @@ WRONG_GRANT = _error(
 UNKNOWN_FUNCTION = _error(
     "ERRAPI3000001",
     403,
-    "No API function has this name",
-    "Correct the configuration of the gateway; support adds functions of your own API to the catalogue.",
+    "The gateway asked about no API function, or about one that is not in the catalogue",
+    "Correct its configuration: one `function`, of this name, and at most one `organisation`. Support adds "
+    "the functions of your own API.",
 )
 INVALID_GATEWAY = _error(
     "ERRIAU6000009",

@@ -9,44 +9,55 @@ from connections.errors import ApiError
 from connections.models import function_named
 
 router = Router()
-# nginx, Traefik and Caddy ask with GET; Envoy with the method of the call that it holds back.
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Asked(Schema):
     function: str = ""
-    organisation: str = ""
+    organisation: str | None = None
 
 
-def verify(request, asked: Query[Asked]):
-    """Whether the caller's keys or token may use `function` for `organisation`: 204, 401 or 403.
-
-    The headers of the answer name the connection, for the API behind the gateway. Any method does.
-    """
-    call = request.auth
-    if asked.organisation:
-        call.check_organisation(asked.organisation)
-    headers = {
-        "X-Koppel-App-Key": call.key_set.app_key,
-        "X-Koppel-Connection": str(call.connection.uuid),
-        "X-Koppel-Organisation": call.organisation.organisation_id,
-    }
-    if asked.function:
-        function = function_named(asked.function)
-        if function is None:
-            raise ApiError(errors.UNKNOWN_FUNCTION)
-        request.counted = call.key_set.pk, function.name
-        call.check_scope(function)
-        headers |= {"X-Koppel-Function": function.name, "X-Koppel-Scope": function.scope}
-    return HttpResponse(status=204, headers=headers)
-
-
-router.api_operation(
-    METHODS[:1],
+@router.get(
     "/verify",
     auth=gate(None),
     response={204: None},
     operation_id="verify",
     openapi_extra=documented(None),
-)(verify)
-router.api_operation(METHODS[1:], "/verify", auth=gate(None), include_in_schema=False)(verify)
+)
+def verify(request, asked: Query[Asked]):
+    """Whether the caller's keys or token may use `function` for `organisation`: 204, 401 or 403.
+
+    The headers of the answer name the connection, for the API behind the gateway. Without `organisation`
+    that API has to compare the header itself.
+    """
+    if any(len(values) > 1 for _name, values in request.GET.lists()):
+        raise ApiError(errors.UNKNOWN_FUNCTION)  # the caller added one to the gateway's
+    if asked.organisation is not None:
+        request.auth.check_organisation(asked.organisation)
+    return _verified(request, asked.function)
+
+
+@router.api_operation(
+    METHODS, "/verify/{function}/{path:rest}", auth=gate(None), include_in_schema=False
+)
+def verify_path(request, function: str, rest: str):
+    """The same for gateways that ask with method and path of the call they hold back, such as Envoy."""
+    return _verified(request, function)
+
+
+def _verified(request, name):
+    call, function = request.auth, function_named(name)
+    if function is None:
+        raise ApiError(errors.UNKNOWN_FUNCTION)
+    request.counted = call.key_set.pk, function.name
+    call.check_scope(function)
+    return HttpResponse(
+        status=204,
+        headers={
+            "X-Koppel-App-Key": call.key_set.app_key,
+            "X-Koppel-Connection": str(call.connection.uuid),
+            "X-Koppel-Organisation": call.organisation.organisation_id,
+            "X-Koppel-Function": function.name,
+            "X-Koppel-Scope": function.scope,
+        },
+    )

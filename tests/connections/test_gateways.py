@@ -42,10 +42,9 @@ def connected(orders):
     return connect(app=AppFactory(functions=["GetOrders", "GetInboxDocuments"]))
 
 
-def verify(software, method="get", **query):
+def verify(software, **query):
     address = "/api/v1/verify?" + "&".join(f"{name}={value}" for name, value in query.items())
-    headers = {"Authorization": software.authorization}
-    return getattr(Client(raise_request_exception=False), method)(address, headers=headers)
+    return Client().get(address, headers={"Authorization": software.authorization})
 
 
 def software_of(connected):
@@ -55,12 +54,11 @@ def software_of(connected):
 # Verify
 
 
-@pytest.mark.parametrize("method", ["get", "head", "post", "put", "patch", "delete", "options"])
-def test_what_the_keys_may_is_let_through_with_headers_for_the_api_behind(connected, method):
+def test_what_the_keys_may_is_let_through_with_headers_for_the_api_behind(connected):
     connection, pair = connected
     organisation = connection.organisation.organisation_id
 
-    answer = verify(software_of(connected), method, function="GetOrders", organisation=organisation)
+    answer = verify(software_of(connected), function="GetOrders", organisation=organisation)
 
     told = {
         name: answer.headers[f"X-Koppel-{name}"] for name in ("Organisation", "Scope", "App-Key")
@@ -72,6 +70,19 @@ def test_what_the_keys_may_is_let_through_with_headers_for_the_api_behind(connec
         "App-Key": pair.app_key,
     }
     assert CallCount.objects.get(function="GetOrders", code="").calls == 1
+
+
+@pytest.mark.parametrize("method", ["get", "head", "post", "put", "patch", "delete", "options"])
+def test_a_gateway_may_ask_with_method_and_path_of_the_call(connected, method):
+    ask_with = getattr(Client(), method)
+    headers = {"Authorization": software_of(connected).authorization}
+
+    let_in = ask_with(
+        "/api/v1/verify/GetOrders/orders/7?function=GetOutboxDocuments", headers=headers
+    )
+    refused = ask_with("/api/v1/verify/GetOutboxDocuments/orders/7", headers=headers)
+
+    assert (let_in.status_code, refused.status_code) == (204, 403)
 
 
 def test_a_token_is_verified_like_the_keys_and_narrows(connected):
@@ -88,6 +99,9 @@ def test_a_token_is_verified_like_the_keys_and_narrows(connected):
         ({"function": "GetOutboxDocuments"}, "ERRCDO4000011"),
         ({"function": "GetNothing"}, "ERRAPI3000001"),
         ({"function": "a%00b"}, "ERRAPI3000001"),
+        ({}, "ERRAPI3000001"),
+        ({"function": "GetOrders&function=GetOrders"}, "ERRAPI3000001"),
+        ({"function": "GetOrders", "organisation": ""}, "ERRGRP3000006"),
         ({"function": "GetOrders", "organisation": "KPNL1"}, "ERRGRP3000006"),
     ],
 )
