@@ -6,9 +6,9 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from connections import catalogue, logos, services
+from connections import catalogue, logos, refused, services
 from connections.forms import FunctionsField
-from connections.models import AddedFunction, App, Connection, Gateway, KeySet
+from connections.models import AddedFunction, App, Connection, Gateway, KeySet, RefusedCall
 from portal.admin import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline
 
 
@@ -143,3 +143,34 @@ class ConnectionAdmin(ReadOnlyAdmin):
     ]
     show_full_result_count = False
     inlines = [KeySets]
+
+
+@admin.register(RefusedCall)
+class RefusedCallAdmin(ReadOnlyAdmin):
+    """What a request ID stands for (R44)."""
+
+    list_display = ["request_id", "at", "key_set", "function", "code", "reason"]
+    list_filter = ["code", "reason"]
+    list_select_related = ["key_set"]
+    search_fields = ["=request_id", "=key_set__app_key"]
+    show_full_result_count = False
+    fields = [
+        *("request_id", "at", "connection", "key_set", "function", "code", "reason", "details"),
+        *("network", "missing_now", "who_can_change", "asked_at"),
+    ]
+    readonly_fields = ["connection", "missing_now", "who_can_change"]
+
+    @admin.display(description=_("connection"))
+    def connection(self, found):
+        connection = refused.connection_of(found)
+        return f"{connection}: {connection.app}, {connection.organisation}"
+
+    @admin.display(description=_("missing now"))
+    def missing_now(self, found):
+        mark = refused.mark_of(found, refused.connection_of(found))
+        return mark.missing if mark else ""
+
+    @admin.display(description=_("who can change it"))
+    def who_can_change(self, found):
+        people = refused.who_can_change(found, refused.connection_of(found))
+        return ", ".join(f"{user.get_full_name()} ({user.email})" for user in people)

@@ -208,6 +208,7 @@ def count(request, response) -> None:
             code=getattr(response, "error_code", ""),
             request_id=request.id,
             network=_network_of(request),
+            extra=getattr(response, "error_extra", {}),
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.http import JsonResponse
+from django.urls import reverse
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ def answer(request, error: ErrorCode, /, *, status: int = 0, **extra) -> JsonRes
         "message": error.message,
         **extra,
         "request_id": request.id,
-        "help": f"{settings.PORTAL_BASE_URL}/api/docs/#{error.code}",
+        "help": settings.PORTAL_BASE_URL + _help(request, error),
     }
     headers = {"X-Koppel-Code": error.code}  # what a gateway can pass on without reading the body
     if "reason" in extra:
@@ -211,7 +212,15 @@ def answer(request, error: ErrorCode, /, *, status: int = 0, **extra) -> JsonRes
         headers["WWW-Authenticate"] = _challenge(request)
     response = JsonResponse(body, status=status or error.status, headers=headers)
     response.error_code = error.code  # what the call is counted under
+    response.error_extra = extra
     return response
+
+
+def _help(request, error):
+    """The page that helps: where people of the portal can mend it, what the request ID stands for (R44)."""
+    if error.status in (401, 403) and hasattr(request, "counted"):
+        return f"{reverse('connections:request')}?id={request.id}"
+    return f"{reverse('connections:api-docs')}#{error.code}"
 
 
 def _challenge(request):

@@ -9,6 +9,7 @@ from connections.views import (
     metadata,
     overview,
     people,
+    requests,
     testing,
     vendors,
 )
@@ -56,6 +57,8 @@ urlpatterns = [
     path("connect/", vendors.connect, name="connect"),
     path("vendors/", vendors.vendors, name="vendors"),
     path("found/", vendors.found, name="found"),
+    path("requests/", requests.look_up, name="request"),
+    path("requests/<str:request_id>/ask/", requests.ask, name="ask-to-change"),
     path("api/docs/", docs.api_docs, name="api-docs"),
     path(
         ".well-known/oauth-authorization-server",

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 
 from accounts.access import Gate
 from accounts.models import ElectronicAddress, User
@@ -18,7 +19,7 @@ from connections.endpoints.oauth import ClientCredentials, GatewayCredential
 from connections.functions import FUNCTIONS
 from connections.invoices import services as invoices
 from connections.invoices.models import Invoice
-from connections.models import App, Connection
+from connections.models import App, Connection, RefusedCall
 from connections.services import store_logo
 from partners.models import AuthorisationRequest, Batch, Mandate
 from tests.factories import AppFactory, MembershipFactory, UserFactory, ask, connect, let_in
@@ -122,6 +123,7 @@ class House:
     mandate: Mandate  # of a client
     let_in: Mandate  # to an accountant
     batch: Batch
+    refused: RefusedCall
 
     @property
     def organisation(self):
@@ -145,6 +147,7 @@ class House:
             "organisation_id": self.organisation.organisation_id,
             "person": self.let_in.requests.get().asked_by_id,
             "batch": self.batch.uuid,
+            "request_id": self.refused.request_id,
         }
         values |= others
         return reverse(name, kwargs={key: values[key] for key in self.arguments(name)})
@@ -181,6 +184,12 @@ def our_house():
         mandate=let_in(member),
         let_in=let_in(client=place),
         batch=Batch.objects.create(environment=member.environment, by=member, file_name="a.csv"),
+        refused=RefusedCall.objects.create(
+            key_set=connection.key_sets.get(),
+            request_id="req_1",
+            code="ERRGRP3000006",
+            at=timezone.now(),
+        ),
     )
 
 

@@ -20,7 +20,7 @@ FIELDS = [
     "next", "name", "access", "functions", "administration", "op_id", "email", "role", "organisations",
     "first_name", "last_name", "password", "language", "country", "registration_number", "logo", "invoices",
     "client_name", "note", "pays", "replace", "again", "word", "package", "colleague", "user", "users",
-    "client", "file", "batch",
+    "client", "file", "batch", "id",
 ]  # fmt: skip
 
 
@@ -34,7 +34,10 @@ def naming(arguments, *kinds):
     return [name for name in names(*kinds) if arguments & OUR_VIEWS[name][1]]
 
 
-NUMBERS, TEXTS = {"pk", "number", "app", "person"}, {"token", "organisation_id", "organisation"}
+NUMBERS, TEXTS = (
+    {"pk", "number", "app", "person"},
+    {"token", "organisation_id", "organisation", "request_id"},
+)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ class Action(models.TextChoices):
     KEYS_FOUND = "connection.keys_found", _("Keys found by somebody and ended")
     CONNECTION_TAKEN_OVER = "connection.taken_over", _("Connection taken over")
     CONNECTION_USED = "connection.first_used", _("First call of the software")
+    CHANGE_ASKED = "connection.change_asked", _("Somebody asked to change what refused a call")
     CONNECTION_REVOKED = "connection.revoked", _("Connection revoked")
     CONNECTION_DELETED = "connection.deleted", _("Connection deleted")
     REQUEST_SENT = "request.sent", _("Authorisation request sent")

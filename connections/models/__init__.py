@@ -1,7 +1,7 @@
 """Apps, connections, their keys, and what was called with them."""
 
 from connections.models.apps import App, AppLogo
-from connections.models.calls import CallCount
+from connections.models.calls import CallCount, RefusedCall
 from connections.models.connections import Access, Connection
 from connections.models.functions import AddedFunction, catalogue, function_named, functions_of
 from connections.models.gateways import Gateway
@@ -17,6 +17,7 @@ __all__ = [
     "Connection",
     "Gateway",
     "KeySet",
+    "RefusedCall",
     "SecurityToken",
     "catalogue",
     "function_named",
