@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.events.models import Action
+from connections.errors import TOO_MANY_CALLS
 from connections.history import record_about
 from connections.models import KeySet, RefusedCall
 
@@ -77,7 +78,7 @@ class CallLog:
         now = timezone.now()
         key = (key_set_id, timezone.localdate(now), function, code)
         with self._lock:
-            if code:
+            if code and code != TOO_MANY_CALLS.code:  # they would push out what explains something
                 refused = RefusedCall(
                     key_set_id=key_set_id,
                     request_id=request_id,

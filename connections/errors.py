@@ -83,6 +83,39 @@ NO_SUCH_INVOICE = _error(
     "This organisation has no such invoice",
     "Use an id that a list gave for this organisation.",
 )
+NO_SUCH_PARTY = _error(
+    "ERRPAR4000404",
+    404,
+    "No organisation that can be reached here has this organisation ID",
+    "Search it with GET /api/v1/parties by name, registration number or electronic address.",
+)
+NO_SUCH_REQUEST = _error(
+    "ERRAIR4000404",
+    404,
+    "The owner of these keys sees no such authorisation request",
+    "Use an id that the list of integration requests gave.",
+)
+MAY_NOT_ASK = _error(
+    "ERRAIR3000001",
+    403,
+    "Authorisation requests cannot be sent with these keys",
+    "They are sent with keys of an organisation of the accountancy itself, whose environment has the "
+    "accountant right and a paid plan and whose owner may send requests.",
+)
+REQUEST_NOT_SENT = _error(
+    "ERRAIR2000001",
+    409,
+    "The authorisation request was not sent",
+    "`details` says why; `id` is the request that is pending already: resend it in the portal, or send this "
+    "one with `replace`.",
+)
+NO_KEYS_NOW = _error(
+    "ERRAIR2000002",
+    409,
+    "No keys were made",
+    "`details` says why. With an `app_key` they were made before: the Secret was in that answer, and for a "
+    "lost one the portal creates new keys.",
+)
 METHOD_NOT_ALLOWED = _error(
     "ERRAPI4000405", 405, "This address has no such method", "Compare the method with the docs."
 )
@@ -91,6 +124,18 @@ TOO_LARGE = _error(
     413,
     "The document is larger than 10 MB",
     "Leave large attachments out of the invoice.",
+)
+ENCODED = _error(
+    "ERRAPI4000415",
+    415,
+    "Bodies are read as they are, without Content-Encoding",
+    "Send the body uncompressed.",
+)
+TOO_MANY_CALLS = _error(
+    "ERRAPI2000429",
+    429,
+    "Too many calls for the moment",
+    "Wait `retry_after` seconds, which the header Retry-After says too; RateLimit tells how many are left.",
 )
 BODY_TOO_LARGE = _error(
     "ERRAPI4000414",
@@ -184,7 +229,7 @@ BROKEN = _error(
     "Try again; then tell support the request_id.",
 )
 
-_BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED, 413: TOO_LARGE, 500: BROKEN}
+_BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED, 413: BODY_TOO_LARGE, 500: BROKEN}
 
 
 class ApiError(Exception):
@@ -208,6 +253,8 @@ def answer(request, error: ErrorCode, /, *, status: int = 0, **extra) -> JsonRes
     headers = {"X-Koppel-Code": error.code}  # what a gateway can pass on without reading the body
     if "reason" in extra:
         headers["X-Koppel-Reason"] = extra["reason"]
+    if "retry_after" in extra:
+        headers["Retry-After"] = str(extra["retry_after"])
     if error.status == 401:
         headers["WWW-Authenticate"] = _challenge(request)
     response = JsonResponse(body, status=status or error.status, headers=headers)

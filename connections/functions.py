@@ -37,7 +37,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/parties",
             _("search organisations"),
-            answers=False,
         ),
         ApiFunction(
             "GetParty",
@@ -45,7 +44,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/parties/{party}",
             _("look up one organisation"),
-            answers=False,
         ),
         ApiFunction(
             "SendDocument", "SEND_DOC", "POST", "/{organisation}/outbox", _("send invoices")
@@ -109,7 +107,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/{organisation}/integration-requests",
             _("list authorisation requests"),
-            answers=False,
         ),
         ApiFunction(
             "RequestAppIntegration",
@@ -117,7 +114,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "POST",
             "/{organisation}/integration-requests",
             _("ask clients for access"),
-            answers=False,
         ),
         ApiFunction(
             "RequestAppIntegrationCredentials",
@@ -125,7 +121,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "POST",
             "/{organisation}/integration-requests/{id}/credentials",
             _("collect the keys of a client who accepted"),
-            answers=False,
         ),
     )
 }

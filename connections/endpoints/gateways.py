@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from ninja import Query, Router, Schema
 
 from connections import errors
-from connections.api import documented, gate
+from connections.api import OF_THE_GATE, documented, gate
 from connections.errors import ApiError
 from connections.models import function_named
 
@@ -19,10 +19,10 @@ class Asked(Schema):
 
 @router.get(
     "/verify",
-    auth=gate(None),
+    auth=gate(None, limited=False),
     response={204: None},
     operation_id="verify",
-    openapi_extra=documented(None),
+    openapi_extra=documented(*OF_THE_GATE[:-1], errors.UNKNOWN_FUNCTION),
 )
 def verify(request, asked: Query[Asked]):
     """Whether the caller's keys or token may use `function` for `organisation`: 204, 401 or 403.
@@ -38,7 +38,10 @@ def verify(request, asked: Query[Asked]):
 
 
 @router.api_operation(
-    METHODS, "/verify/{function}/{path:rest}", auth=gate(None), include_in_schema=False
+    METHODS,
+    "/verify/{function}/{path:rest}",
+    auth=gate(None, limited=False),
+    include_in_schema=False,
 )
 def verify_path(request, function: str, rest: str):
     """The same for gateways that ask with method and path of the call they hold back, such as Envoy."""

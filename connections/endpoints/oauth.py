@@ -11,7 +11,15 @@ from django.views.decorators.debug import sensitive_variables
 from ninja import Field, Router, Schema
 
 from connections import errors, keys, tokens
-from connections.api import AppKeyAndSecret, Call, Problem, SecurityTokenOfKeys, api, proved
+from connections.api import (
+    AppKeyAndSecret,
+    Call,
+    Problem,
+    SecurityTokenOfKeys,
+    api,
+    proved,
+    wrong_input,
+)
 from connections.errors import ApiError
 from connections.models import Gateway, catalogue
 
@@ -27,7 +35,7 @@ _NAMES = {  # what RFC 6749, 5.2 calls these; the others go by their status
     403: "unauthorized_client",
     429: "temporarily_unavailable",
 }
-_KEPT_STATUSES = {401, 413, 429}  # of all others RFC 6749 makes 400
+_KEPT_STATUSES = {401, 413, 415, 429}  # of all others RFC 6749 makes 400
 
 
 class OAuthError(ApiError):
@@ -100,6 +108,9 @@ class OAuthProblem(Problem):
     error_description: str
 
 
+REFUSED = dict.fromkeys((400, 401, 413, 415, 429), OAuthProblem)
+
+
 class IntrospectionOut(Schema):
     active: bool
     scope: str | None = None
@@ -144,7 +155,7 @@ _TOKEN_FIELD = {"token": {}, "token_type_hint": {}}
 @router.post(
     "/token",
     auth=ClientCredentials(),
-    response={200: TokenOut, 400: OAuthProblem, 401: OAuthProblem, 413: OAuthProblem},
+    response={200: TokenOut, **REFUSED},
     operation_id="token",
     openapi_extra=_TOKEN,
 )
@@ -173,7 +184,7 @@ def token(request):
 @router.post(
     "/token/revoke",
     auth=ClientCredentials(),
-    response={200: None, 400: OAuthProblem, 401: OAuthProblem, 413: OAuthProblem},
+    response={200: None, **REFUSED},
     operation_id="revokeToken",
     openapi_extra=_form(["token"], **_TOKEN_FIELD),
 )
@@ -189,7 +200,7 @@ def revoke(request):
 @router.post(
     "/introspect",
     auth=GatewayCredential(),
-    response={200: IntrospectionOut, 400: OAuthProblem, 401: OAuthProblem, 413: OAuthProblem},
+    response={200: IntrospectionOut, **REFUSED},
     exclude_none=True,
     operation_id="introspect",
     openapi_extra=_form(["token"], **_TOKEN_FIELD),
@@ -227,16 +238,16 @@ def form_of(request) -> dict[str, str]:
     if len(body) > FORM_MAX_BYTES:
         raise ApiError(errors.BODY_TOO_LARGE)
     if body and request.content_type != FORM:
-        raise _wrong("body", f"Send it as {FORM}.")
+        raise wrong_input("body", f"Send it as {FORM}.")
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, max_num_fields=FORM_MAX_FIELDS, errors="strict"
         )
     except ValueError:
-        raise _wrong("body", "It cannot be read as a form.") from None
+        raise wrong_input("body", "It cannot be read as a form.") from None
     request.form_fields = dict(pairs)
     if len(request.form_fields) < len(pairs):
-        raise _wrong("body", "A field stands in it twice.")
+        raise wrong_input("body", "A field stands in it twice.")
     return request.form_fields
 
 
@@ -246,7 +257,7 @@ def _token_field(request) -> keys.Secret | None:
     with _in_rfc_form():
         text = form_of(request).get("token")
         if not text:
-            raise _wrong("token", "It is missing.")
+            raise wrong_input("token", "It is missing.")
     return keys.read_bearer(f"Bearer {text}")
 
 
@@ -262,10 +273,6 @@ def _scopes_asked(request, call, asked) -> frozenset[str] | None:
         request.counted = call.key_set.pk, function.name
         call.check_scope(function)
     return frozenset(asked) or None
-
-
-def _wrong(field, message) -> ApiError:
-    return ApiError(errors.WRONG_INPUT, details=[{"field": field, "message": message}])
 
 
 @contextmanager
