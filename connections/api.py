@@ -22,7 +22,7 @@ from ninja import Field, NinjaAPI, Router, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.security.http import HttpAuthBase
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from accounts.models import Organisation
 from connections import errors, keys, limits
@@ -287,13 +287,20 @@ def idempotency_key(request) -> str:
     return key
 
 
-def _moment(value: datetime) -> datetime:
+def _written(value):
+    if not isinstance(value, str) or not re.match(r"\d{4}-", value):
+        raise ValueError("It looks like 2026-11-20T14:03:00Z.")
+    return value
+
+
+def _near(value: datetime) -> datetime:
     if not 1970 <= value.year <= 9000:
         raise ValueError("It lies too far away.")
     return value if value.tzinfo else timezone.make_aware(value)
 
 
-Moment = Annotated[datetime, AfterValidator(_moment)]
+# Not the numbers that pydantic takes for a time too, and none that a time zone moves out of the calendar
+Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_near)]
 
 
 class Listing(Schema):
@@ -385,6 +392,7 @@ class Problem(Schema):
     scope: str = Field(None, description="The scope that is missing")
     function: str = Field(None, description="The API function that is missing")
     details: str | list[Detail] = Field(None, description="What is wrong with the input")
+    rules: list[str] = Field(None, description="The numbers of the rules that the invoice breaks")
     used_on: date = Field(None, description="The date of the invoice that has this number already")
     id: str = Field(None, description="What was kept, or what there is already")
     receiver: str = Field(None, description="The address that reaches nobody")

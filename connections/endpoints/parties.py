@@ -13,7 +13,7 @@ router = Router()
 TEXT = r"^[^\x00-\x1f\x7f]+$"
 
 
-class PartyOut(Schema):
+class ReachableParty(Schema):
     id: str
     name: str
     country: str
@@ -28,8 +28,8 @@ class PartyOut(Schema):
         return [address.value for address in organisation.addresses.all()]
 
 
-class PartyPage(Schema):
-    items: list[PartyOut]
+class ReachablePartyPage(Schema):
+    items: list[ReachableParty]
     next: str | None = Field(description="The cursor of the next page; null on the last one")
 
 
@@ -42,7 +42,7 @@ class PartyListing(Listing):
     )
 
 
-@function("GetParties", router, response={200: PartyPage, 422: Problem})
+@function("GetParties", router, response={200: ReachablePartyPage, 422: Problem})
 def parties(request, listing: Query[PartyListing]):
     """Search the organisations that invoices reach here, in the order in which they joined."""
     text = listing.q
@@ -54,7 +54,7 @@ def parties(request, listing: Query[PartyListing]):
     return {"items": rows, "next": cursor}
 
 
-@function("GetParty", router, response={200: PartyOut, 404: Problem})
+@function("GetParty", router, response={200: ReachableParty, 404: Problem})
 def party(request, party: str):
     """Look up one organisation by its organisation ID."""
     found = None if "\0" in party else _reachable().filter(organisation_id=party).first()

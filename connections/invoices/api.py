@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 from connections import errors
-from connections.api import Problem, function
+from connections.api import Moment, Problem, function
 from connections.errors import ApiError
 from connections.invoices import services, ubl
 from connections.invoices.models import Invoice
@@ -78,8 +78,8 @@ class ConfirmedOut(Schema):
 class Listing(Schema):
     limit: int = Field(50, ge=1, le=100)
     next: str = Field("", max_length=300, description="The cursor that the page before gave")
-    created_from: datetime | None = None
-    created_to: datetime | None = None
+    created_from: Moment | None = None
+    created_to: Moment | None = None
 
 
 class InboxListing(Listing):
@@ -214,9 +214,9 @@ def _invoice(call, id, *related):
 
 def _listed(invoices, listing):
     if listing.created_from:
-        invoices = invoices.filter(created_at__gte=_aware(listing.created_from))
+        invoices = invoices.filter(created_at__gte=listing.created_from)
     if listing.created_to:
-        invoices = invoices.filter(created_at__lte=_aware(listing.created_to))
+        invoices = invoices.filter(created_at__lte=listing.created_to)
     try:
         found = page(invoices, by="created_at", after=listing.next, size=listing.limit)
     except BadCursor:
@@ -225,10 +225,6 @@ def _listed(invoices, listing):
         ]
         raise ApiError(errors.WRONG_INPUT, details=details) from None
     return found.rows, found.next
-
-
-def _aware(moment):
-    return moment if moment.tzinfo else moment.astimezone()
 
 
 def _fields(invoice):
