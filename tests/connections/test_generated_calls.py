@@ -67,7 +67,7 @@ def test_every_answer_to_generated_calls_is_a_documented_one(live_server, config
                 "--phases",
                 "examples,coverage,fuzzing",
                 "--max-examples",
-                str(max(CASES // calls, 5)),
+                str(max(CASES * 5 // (4 * calls), 5)),
             ),
             *("--seed", "1", "--no-color", "--suppress-health-check", "all", "--warnings", "off"),
         ],
