@@ -1,6 +1,6 @@
 # `make` alone lists what there is. PORT, PORTAL_DATA and the other variables of portal/settings.py come from outside.
 .POSIX:
-.PHONY: help run test check install lock clean
+.PHONY: help run test check mutants install lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -14,6 +14,9 @@ test: ## run the tests, those in the browser too (some of them: make test ARGS="
 check: ## all that has to be right before a commit: style, layers, templates, settings, migrations, tests
 	@sh scripts/check.sh
 
+mutants: ## spoil the rights and the roles in every way mutmut knows, and count how many the tests notice
+	@sh scripts/mutants.sh
+
 install: ## only make the environment in .venv, with the tools for tests and checks
 	@sh scripts/setup.sh dev
 
@@ -21,5 +24,5 @@ lock: ## pin what requirements.in and requirements-dev.in ask for (newer version
 	@sh scripts/lock.sh $(ARGS)
 
 clean: ## take the environment and the caches away; the data in var/ stay
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis test-results
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis mutants test-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

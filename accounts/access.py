@@ -211,7 +211,7 @@ def integrations_lines(user, environment) -> list[Line]:
         )
         how = _("Support changes the plan: %(support)s.") % {"support": whom_to_ask()}
         lines.append(Line(False, label, how))
-    if environment.integrations_at is None:
+    elif environment.integrations_at is None:
         label = _("%(environment)s has not activated the Integrations service yet") % {
             "environment": environment.name
         }

@@ -59,8 +59,11 @@ class EnvironmentAdmin(KeptAdmin):
         "organisations__registration_number",
         "users__email",
     ]
-    fields = ["name", "plan", "accountant_right", "blocked_at", "created_at"]
-    readonly_fields = ["created_at"]
+    fields = [
+        *("name", "plan", "accountant_right", "blocked_at", "created_at"),
+        *("integrations_terms", "integrations_at", "integrations_by"),
+    ]
+    readonly_fields = ["created_at", "integrations_terms", "integrations_at", "integrations_by"]
 
 
 @admin.register(Organisation)

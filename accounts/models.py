@@ -28,7 +28,13 @@ class Environment(models.Model):
     """A tenant: one company's workspace. Support gives the plan and the accountant right, and blocks."""
 
     name = models.CharField(_("name"), max_length=100)
-    plan = models.CharField(_("plan"), max_length=20, choices=Plan, default=Plan.BASIC)
+    plan = models.CharField(
+        _("plan"),
+        max_length=20,
+        choices=Plan,
+        default=Plan.BASIC,
+        help_text=_("In the Invoice Portal every key that this environment pays for is suspended."),
+    )
     accountant_right = models.BooleanField(_("may send authorisation requests"), default=False)
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
     integrations_terms = models.CharField(max_length=20, blank=True, editable=False)

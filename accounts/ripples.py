@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from django.db import models, transaction
 from django.shortcuts import render
 
+from accounts.models import User
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -78,22 +80,28 @@ def ask_first(request, change, *, about, title, button, back):
     `title` is the question, `button` says what is done then, `back` is the address of those who rather leave
     it. The page posts again what was posted.
     """
-    losses = make(change, about=about, by=request.user, seen=request.POST.get("seen", ""))
+    losses = make(change, about=about, by=request.user, seen=request.POST.get("shown", ""))
     if not losses:
         return None
     posted = [
         (name, value)
         for name, values in request.POST.lists()
-        if name not in ("csrfmiddlewaretoken", "seen")
+        if name not in ("csrfmiddlewaretoken", "shown")
         for value in values
     ]
-    context = {"posted": posted, "title": title, "button": button, "back": back}
+    context = {
+        "posted": posted,
+        "title": title,
+        "button": button,
+        "back": back,
+        "hand_over": isinstance(about, User),
+    }
     return render(request, "accounts/ask_first.html", context | shown(losses))
 
 
 def shown(losses) -> dict:
-    """What the list of losses on a page needs; posted back as `seen`, it says that the person has seen it."""
-    return {"losses": losses, "seen": fingerprint(losses)}
+    """What the list of losses on a page needs; `shown`, posted back, says that the person has seen it."""
+    return {"losses": losses, "shown": fingerprint(losses)}
 
 
 def _losses_of(change, about):

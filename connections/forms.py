@@ -140,7 +140,9 @@ class TakeOverForm(OpIdMixin):
 class SeenMixin(forms.Form):
     """What the person had before the eyes: a change on top of somebody else's is asked again."""
 
-    seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=32)
+    seen = forms.CharField(
+        widget=forms.HiddenInput, required=False, max_length=32, empty_value=None
+    )
 
 
 class EditAccessForm(SeenMixin, AccessForm):
@@ -219,6 +221,8 @@ class NewKeyForm(forms.Form):
     def __init__(self, *args, organisations, user, **kwargs):
         super().__init__(*args, **kwargs)
         self.user = user
+        for name in ("application", "custom"):  # one of the two
+            self.fields[name].one_of_several = True
         self.fields["organisation"].queryset = organisations.select_related("environment")
         self.fields["application"].queryset = App.objects.seen_by(user).by_name()
         self.registered = None  # the application whose name differs only in capitals
@@ -229,7 +233,7 @@ class NewKeyForm(forms.Form):
         if organisation is None or self.errors:
             return values
         usable = App.objects.usable_by(organisation.environment)
-        if values["is_custom"]:
+        if values["is_custom"] or (values["custom"] and values["application"] is None):
             values["app"] = self._custom(values["custom"], organisation.environment, usable)
         elif values["application"] is None:
             self.add_error("application", _("Choose an application, or tick Custom set-up."))

@@ -7,6 +7,7 @@ from django.db.models import Q
 from accounts.events.models import Action, Event
 from accounts.events.services import record_for
 from accounts.roles import Permission, allows
+from connections.rights import Mark
 
 READ_BACK = 200
 
@@ -35,17 +36,15 @@ def record_about(connection, action, *, by, **details):
     record_for(sides, action, by=by, subject=connection, organisation=organisation, **details)
 
 
-def since(connection, marks) -> dict[str, datetime]:
-    """Since when each function is off that the app asks for: the time of the event that took it (R28).
+def with_since(connection, marks) -> list[tuple[Mark, datetime | None]]:
+    """Each mark with the time since when a function that the app asks for is off; None for others (R28).
 
     Read from the newest events of everything that gives rights; what was never there is off since the
     connection was made. Needs `with_owner_standing`. One query, none when nothing is off.
     """
-    off = [mark for mark in marks if mark.app and not mark.allowed]
-    if not off:
-        return {}
-    events = list(_events_about(connection)[:READ_BACK])
-    return {mark.function.name: _since(mark, connection, events) for mark in off}
+    off = {mark for mark in marks if mark.app and not mark.allowed}
+    events = list(_events_about(connection)[:READ_BACK]) if off else []
+    return [(mark, _since(mark, connection, events) if mark in off else None) for mark in marks]
 
 
 def _events_about(connection):

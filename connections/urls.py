@@ -37,8 +37,8 @@ of_organisation = [
 of_person = [
     path("", people.api_access, name="api-access"),
     path("new/", people.new_key, name="new-key"),
-    path("new/<str:organisation>/", people.create_key, name="create-key"),
-    path("<str:organisation>/accesses/", people.accesses, name="person-accesses"),
+    path("new/<str:organisation_id>/", people.create_key, name="create-key"),
+    path("<str:organisation_id>/accesses/", people.accesses, name="person-accesses"),
 ]
 
 urlpatterns = [

@@ -109,6 +109,9 @@ def test_every_function_that_answers_has_a_call_and_no_other_has():
     assert called == {name for name, function in FUNCTIONS.items() if function.answers}
 
 
+OF_APPS = {"connections:app", "connections:edit-app"}
+
+
 @dataclass
 class House:
     """An organisation with a member, a connection, an invoice, a client and an accountant; and the address
@@ -138,7 +141,7 @@ class House:
             "organisation": self.organisation.organisation_id,
             "number": self.connection.number,
             "app": self.connection.app_id,
-            "pk": self.own_app.pk if name.startswith("connections:") else self.member.pk,
+            "pk": self.own_app.pk if name in OF_APPS else self.member.pk,
             "uuid": self._uuid_of(name),
             "digest": self.own_app.logo.digest,
             "token": "token",

@@ -24,8 +24,10 @@ NAMES = {
     "requests": _("requests"),
     "role": _("role"),
     "sending": _("sends invoices"),
+    "terms": _("terms"),
 }
 FUNCTIONS_NAMED = 3  # of more, the number says enough
+NAMED = 5
 CODES = {
     "role": {
         "basic": _("Basic user"),
@@ -73,6 +75,16 @@ def _detail(name, value):
     return f"{_name(name)}: {_value(name, value)}"
 
 
+def _short(items):
+    """All of a few; of more the first ones and how many there are beside them."""
+    if len(items) <= NAMED:
+        return ", ".join(items)
+    return gettext("%(items)s and %(count)s more") % {
+        "items": ", ".join(items[:NAMED]),
+        "count": len(items) - NAMED,
+    }
+
+
 def _name(name):
     return str(NAMES.get(name, name.replace("_", " ")))
 
@@ -85,5 +97,6 @@ def _value(name, value):
     if name == "functions" and len(value) > FUNCTIONS_NAMED:
         return str(len(value))
     if isinstance(value, list):
-        return ", ".join(_name(item) if name == "changed" else str(item) for item in value)
+        items = [_name(item) if name == "changed" else str(item) for item in value]
+        return _short(items)
     return str(CODES.get(name, {}).get(value, value))

@@ -160,9 +160,9 @@ def remove(request, pk):
             back=user.get_absolute_url(),
         )
     except services.Refused as refused:
-        return render(
-            request, "accounts/user_remove.html", {"person": user, "refused": refused}, status=409
-        )
+        status = 409 if request.method == "POST" else 200
+        context = {"person": user, "refused": refused}
+        return render(request, "accounts/user_remove.html", context, status=status)
     if question:
         return question
     messages.success(request, _("%(name)s is removed.") % {"name": user})

@@ -2,7 +2,19 @@
 
 from django import template
 
+from accounts.roles import Permission
 from connections.models import functions_of
 
 register = template.Library()
 register.filter("functions", functions_of)
+
+
+@register.filter
+def handed_over_by(connection, user):
+    """Whether `user` may hand this connection over to somebody else, as a member of its organisation."""
+    return user.may(Permission.TAKE_OVER) and connection.is_managed_by(user)
+
+
+@register.filter
+def take_over_url(connection):
+    return connection.url("take-over")

@@ -18,7 +18,7 @@ from accounts.roles import Permission
 from connections import services
 from connections.errors import SCOPE_MISSING
 from connections.forms import EditAccessForm, NewKeysForm, TakeOverForm
-from connections.history import since
+from connections.history import with_since
 from connections.models import CallCount, Connection, catalogue, function_named
 from connections.views.create import already_created_page, keys_page
 
@@ -34,7 +34,6 @@ def detail(request, organisation, number):
         return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
     calls = CallCount.objects.of(connection)
     days, refusals = _days(calls), refusals_of(connection, calls)
-    marks = connection.rights.marks(catalogue().values())
     may_manage = connection.is_managed_by(request.user)
     context = {
         "connection": connection,
@@ -42,8 +41,7 @@ def detail(request, organisation, number):
         "still_calling": calls.still_calling().aggregate(
             calls=Sum("calls", default=0), last_at=Max("last_at")
         ),
-        "marks": marks,
-        "since": since(connection, marks),
+        "marks": with_since(connection, connection.rights.marks(catalogue().values())),
         "waiting": connection.offers.ready().count(),
         "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(
             "-version"

@@ -1,5 +1,6 @@
 """Keys on a user: the tab "API access" of a person, accesses, and New key (R25, R26)."""
 
+import re
 from functools import partial
 
 from django.contrib import messages
@@ -51,12 +52,12 @@ def api_access(request, pk):
 
 @environment_page(Permission.MANAGE_USERS)
 @require_http_methods(["GET", "HEAD", "POST"])
-def accesses(request, pk, organisation):
+def accesses(request, pk, organisation_id):
     """What a person may do in one organisation of this environment; keys that live on the person follow."""
     person = _person(request, pk)
     membership = get_object_or_404(
         person.memberships.select_related("organisation__environment"),
-        organisation__organisation_id=_without_nul(organisation),
+        organisation__organisation_id=_without_nul(organisation_id),
         organisation__environment=request.user.environment,
     )
     mandate = _mandate(person, membership.organisation)
@@ -120,22 +121,31 @@ def new_key(request, pk):
         query = {"app": app.pk} if app.pk else {"custom": app.name}
         url = _key_url(person, organisation)
         return redirect(f"{url}?{urlencode(query)}")
-    context = {"person": person, "form": form, "may_own": person.may(Permission.MANAGE_KEYS)}
+    context = {"person": person, "form": form}
+    if form.registered:
+        url = _key_url(person, form.cleaned_data["organisation"])
+        context["registered_url"] = f"{url}?{urlencode({'app': form.registered.pk})}"
     return render(request, "connections/new_key.html", context, status=422 if asked else 200)
 
 
 @environment_page(Permission.MANAGE_USERS)
-@recent_login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-@sensitive_variables("pair")
-def create_key(request, pk, organisation):
+def create_key(request, pk, organisation_id):
     """New key, second half: its name and access. The answer to the POST shows the keys, once (R14, R26)."""
     person = _person(request, pk)
     organisation = get_object_or_404(
         _organisations(request.user, person).select_related("environment"),
-        organisation_id=_without_nul(organisation),
+        organisation_id=_without_nul(organisation_id),
     )
     app = _app(request, organisation)
+    if app is None:
+        return redirect("connections:new-key", pk=person.pk)
+    return _create_key(request, person, organisation, app)
+
+
+@recent_login_required
+@sensitive_variables("pair")
+def _create_key(request, person, organisation, app):
     mandate = _mandate(person, organisation)
     form = ConnectionForm(
         request.POST or None,
@@ -186,13 +196,19 @@ def _organisations(user, person):
 
 
 def _memberships(user, person):
-    """Where the person may enter, with what; in organisations of clients, as the client decides."""
-    found = person.memberships.select_related("organisation__environment").order_by(
-        "organisation__name", "pk"
-    )
+    """Where the person may enter, with what; `allowed` is what the client allows a partner there, or None."""
+    found = person.memberships.select_related("organisation__environment")
     if person.environment_id != user.environment_id:
-        return found.filter(organisation__environment=user.environment_id)
-    return found
+        found = found.filter(organisation__environment=user.environment_id)
+    mandates = dict(
+        Mandate.objects.active()
+        .filter(accountant=person.environment_id)
+        .values_list("organisation", "functions")
+    )
+    memberships = list(found.order_by("organisation__name", "pk"))
+    for membership in memberships:
+        membership.allowed = mandates.get(membership.organisation_id)
+    return memberships
 
 
 def _mandate(person, organisation):
@@ -204,7 +220,7 @@ def _mandate(person, organisation):
 
 
 def _app(request, organisation):
-    """The application asked for: one of the list, or a name that no application has yet (R12)."""
+    """The application asked for: one of the list, or a name that no application has yet (R12); or None."""
     usable = App.objects.usable_by(organisation.environment).select_related("logo")
     custom = CustomApp(request.GET)
     if custom.is_valid():
@@ -215,10 +231,7 @@ def _app(request, organisation):
             functions=list(FUNCTIONS),
         )
     number = request.GET.get("app", "")
-    app = usable.filter(pk=number).first() if number.isdecimal() and len(number) < 10 else None
-    if app is None:
-        raise Http404
-    return app
+    return usable.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,9}", number) else None
 
 
 def _tab(person):
@@ -226,7 +239,7 @@ def _tab(person):
 
 
 def _key_url(person, organisation):
-    kwargs = {"pk": person.pk, "organisation": organisation.organisation_id}
+    kwargs = {"pk": person.pk, "organisation_id": organisation.organisation_id}
     return reverse("connections:create-key", kwargs=kwargs)
 
 

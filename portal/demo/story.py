@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import integrations
 from accounts import services as accounts
 from accounts.mail.models import Mail
 from accounts.models import Environment, Organisation, Plan, User
@@ -22,7 +23,7 @@ from connections.keys import KeyPair
 from connections.models import Access, App, CallCount, Connection
 from partners import services as partners
 from partners.models import AuthorisationRequest
-from portal.demo.apps import BOTH, PACKAGES, draw_logo
+from portal.demo.apps import BOTH, PACKAGES, RECEIVE, draw_logo
 from portal.demo.invoices import write
 
 PASSWORD = "molen-koppel-2026"  # noqa: S105 (printed for everybody who tries the demonstration)
@@ -160,6 +161,8 @@ def _found(company):
     Environment.objects.filter(pk=environment.pk).update(
         plan=company.plan, accountant_right=company.accountant_right
     )
+    if company.plan != Plan.INVOICE_PORTAL:
+        integrations.activate(environment=environment, terms=integrations.TERMS, by=administrator)
     organisations = [
         accounts.add_organisation(
             organisation=Organisation(
@@ -226,12 +229,30 @@ def _connect():
     connect(
         "office", "Administratiekantoor Noord B.V.", "Yuki", "willem@noord.example", "Our own books"
     )
+    _limit_joris(made, sanne)
     connections.revoke(connection=made["revoked"].connection, by=sanne)
     replaced = made["transport"].connection
     made["transport"] = Made(
         replaced, connections.create_new_keys(connection=replaced, by=peter, op_id=uuid.uuid4())
     )
     return made
+
+
+def _limit_joris(made, by):
+    """A colleague with few accesses, and a key that lives on him for software that is in no list."""
+    joris = User.objects.get(email="joris@demolen.example")
+    place = joris.memberships.get()
+    connections.change_accesses_of_person(membership=place, accesses=RECEIVE, by=by)
+    connection, pair = connections.create_connection(
+        organisation=place.organisation,
+        app=App(environment=by.environment, name="Year-end tool", functions=BOTH),
+        name="Annual accounts",
+        access=Access.ALL,
+        owner=joris,
+        by=by,
+        op_id=uuid.uuid4(),
+    )
+    made["year end"] = Made(connection, pair)
 
 
 def _look_after_clients(made):

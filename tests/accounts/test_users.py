@@ -59,7 +59,7 @@ def test_who_changes_a_role_reads_that_the_person_is_signed_out(office, colleagu
     page = office.post(url("user-role", colleague), {"role": Role.ADVANCED}, follow=True).text
 
     assert "The role is changed and Piet Jansen is signed out everywhere." in page
-    assert "connections that this person owns are suspended" in page
+    assert "you see first which keys would stop" in page
 
 
 def test_a_change_of_role_is_mailed_and_noted(office, administrator, colleague):

@@ -31,6 +31,7 @@ LOOKS = {
 }
 CONNECT_LINK = "?app=Basecone&name=Scans&functions=GetInboxDocuments,GetInboxDocument"
 MAIN_BUTTON = "main form[method=post] :is(.btn.primary, .btn.danger)"
+BLOCK_BUTTON = "form[action$='/block/'] button"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,10 @@ def places():
     def at_bakery(name, **kwargs):
         return at(name, organisation=here.organisation_id, **kwargs)
 
+    def on_joris(page, **kwargs):
+        return at(f"connections:{page}", pk=joris.pk, **kwargs)
+
+    respell = on_joris("new-key") + f"?organisation={here.organisation_id}&custom=yuki"
     sanne = [
         ("home", at("home")),
         ("overview", at("connections:overview")),
@@ -117,6 +122,21 @@ def places():
         ("user-blocked", at("accounts:user", pk=fatima.pk)),
         ("user-invited", at("accounts:user", pk=invited.pk)),
         ("user-remove", at("accounts:user-remove", pk=joris.pk)),
+        ("api-access", at("connections:api-access", pk=joris.pk)),
+        ("api-access-blocked", at("connections:api-access", pk=fatima.pk)),
+        ("person-accesses", on_joris("person-accesses", organisation_id=here.organisation_id)),
+        ("new-key", on_joris("new-key")),
+        (
+            "new-key-custom",
+            on_joris("new-key") + f"?organisation={here.organisation_id}&custom=Tool",
+        ),
+        (
+            "create-key",
+            on_joris("create-key", organisation_id=here.organisation_id) + "?custom=Tool",
+        ),
+        ("take-over", about("take-over", unused)),
+        ("integrations", at("accounts:integrations")),
+        ("integrations-end", at("accounts:end-integrations")),
         ("profile", at("accounts:profile")),
         ("environment", at("accounts:environment")),
         ("organisation", at_bakery("accounts:organisation")),
@@ -154,6 +174,11 @@ def places():
     noor = [
         ("home-basic-user", at("home")),
         ("environment-basic-user", at("accounts:environment")),
+    ]
+    els = [
+        ("home-free-plan", at("home")),
+        ("overview-free-plan", at("connections:overview")),
+        ("integrations-free-plan", at("accounts:integrations")),
     ]
     nobody = [
         ("signup", at("account_signup")),
@@ -225,6 +250,7 @@ def places():
         Place("link-dead", "", activation_of(requests["withdrawn"]), status=410),
         *(Place(name, "peter", address) for name, address in peter),
         *(Place(name, "noor", address) for name, address in noor),
+        *(Place(name, "els", address) for name, address in els),
         Place("checklist", "noor", at("connections:overview"), status=403),
         Place("checklist-other-page", "noor", at("accounts:users"), status=403),
         *(Place(name, "", address) for name, address in nobody),
@@ -241,6 +267,8 @@ def places():
         Place("signup-wrong", "", at("account_signup"), MAIN_BUTTON, sign_up("another")),
         Place("signup-confirm", "", at("account_signup"), MAIN_BUTTON, sign_up(story.PASSWORD)),
         *(Place(name, "sanne", address) for name, address in sanne),
+        Place("new-key-registered", "sanne", respell, status=422),
+        Place("block-asks-first", "sanne", at("accounts:user", pk=joris.pk), BLOCK_BUTTON),
         Place("not-found", "sanne", "/nowhere/", status=404),
         Place("generic-app", "sanne", at("connections:edit-app", pk=books.pk), status=403),
         Place("new-own-app-empty", "sanne", at_bakery("connections:new-own-app"), MAIN_BUTTON),
@@ -289,6 +317,7 @@ class Walk:
                 ("peter", "vandijk"),
                 ("noor", "vandijk"),
                 ("willem", "noord"),
+                ("els", "smit"),
             )
         }
         if look == "dutch":
@@ -305,9 +334,9 @@ class Walk:
         status = page.goto(place.address).status
         for field, text in place.types:
             page.locator(field).fill(text)
-        if place.does == MAIN_BUTTON:
+        if place.does in (MAIN_BUTTON, BLOCK_BUTTON):
             with page.expect_navigation():
-                page.locator(MAIN_BUTTON).first.click()
+                page.locator(place.does).first.click()
         elif place.does:
             page.locator(place.does).first.click()
         self.note(place, status == place.status, f"answers {status}")

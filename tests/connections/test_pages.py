@@ -283,7 +283,9 @@ def test_an_administrator_takes_a_suspended_connection_over(organisation, member
     log_in(administrator, place.user)
 
     second = administrator.post(address("create", organisation, app=connection.app_id), form())
-    shown = administrator.post(connection.url("take-over"), {"op_id": uuid.uuid4()})
+    shown = administrator.post(
+        connection.url("take-over"), {"op_id": uuid.uuid4(), "owner": place.user.pk}
+    )
 
     assert connection.get_absolute_url() in second.content.decode()
     assert SECRET.search(shown.content.decode())

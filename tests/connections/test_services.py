@@ -200,14 +200,28 @@ def test_taking_over_gives_nothing_that_the_new_owner_lacks(member):
     assert Connection.objects.for_list().get().rights.effective() == {"SendDocument"}
 
 
-def test_a_connection_whose_owner_is_in_place_is_not_taken_over(connected):
+def test_a_connection_is_not_taken_over_by_the_owner_it_has(connected):
     connection, pair = connected
-    by = MembershipFactory(organisation=connection.organisation, user__administrator=True).user
 
-    with pytest.raises(services.OwnerStands):
-        services.take_over(connection=connection, by=by, op_id=uuid.uuid4())
+    with pytest.raises(services.OwnsAlready):
+        services.take_over(connection=connection, by=connection.owner, op_id=uuid.uuid4())
 
     assert works(pair, connection)
+
+
+def test_an_administrator_hands_a_connection_over_to_a_colleague_with_new_keys(connected):
+    connection, pair = connected
+    by = MembershipFactory(organisation=connection.organisation, user__administrator=True).user
+    colleague = MembershipFactory(
+        organisation=connection.organisation, user__advanced=True, accesses=["SendDocument"]
+    ).user
+
+    new = services.take_over(connection=connection, owner=colleague, by=by, op_id=uuid.uuid4())
+
+    assert Connection.objects.get().owner == colleague
+    assert not works(pair, connection)
+    assert works(new, connection)
+    assert Connection.objects.for_list().get().opened == {"SendDocument"}
 
 
 def test_owner_and_administrators_hear_of_every_change_once(connected):
