@@ -19,8 +19,7 @@ from accounts.ripples import ask_first
 from accounts.roles import Permission
 from connections import services
 from connections.forms import ConnectionForm, CustomApp, NewKeyForm, PersonAccessesForm
-from connections.functions import FUNCTIONS
-from connections.models import App, Connection
+from connections.models import App, Connection, catalogue
 from connections.views.create import already_created_page, keys_page
 from partners.models import Mandate
 from portal.paging import page_of
@@ -228,7 +227,7 @@ def _app(request, organisation):
         return app or App(
             environment=organisation.environment,
             name=custom.cleaned_data["custom"],
-            functions=list(FUNCTIONS),
+            functions=list(catalogue()),
         )
     number = request.GET.get("app", "")
     return usable.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,9}", number) else None
