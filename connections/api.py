@@ -407,12 +407,12 @@ OF_THE_GATE = (
 )
 
 
-def documented(*refusals: ErrorCode, form: str = "Problem") -> dict:
+def documented(*refusals: ErrorCode) -> dict:
     """The refusals that a call can give beside those of its view, for the OpenAPI document."""
     by_status = {}
     for refusal in refusals:
         by_status.setdefault(refusal.status, []).append(f"`{refusal.code}` {refusal.message}.")
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{form}"}}}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         "responses": {
             status: {"description": "\n\n".join(texts), "content": content}

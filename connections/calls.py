@@ -8,7 +8,6 @@ import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
@@ -69,7 +68,7 @@ class CallLog:
         code: str,
         request_id: str,
         network: str,
-        extra: dict = MappingProxyType({}),
+        extra: dict | None = None,
     ) -> None:
         """Count one call; `code` is the error code of a refusal, "" for a call that was let in.
 
@@ -85,8 +84,8 @@ class CallLog:
                     at=now,
                     function=function,
                     code=code,
-                    reason=extra.get("reason", ""),
-                    details=_short(extra),
+                    reason=(extra or {}).get("reason", ""),
+                    details=_short(extra or {}),
                     network=network,
                 )
                 self._refused[key_set_id].append(refused)
@@ -150,10 +149,10 @@ def forget_refused() -> int:
 
 
 def _short(extra):
-    """What an answer said, cut to what a page can show; PostgreSQL keeps no NUL."""
+    """What an answer said, cut to what a page can show, in characters that every database keeps."""
     said = {name: value for name, value in extra.items() if name not in _SAID_ELSEWHERE}
-    text = json.dumps(said, default=str).replace("\\u0000", "\\ufffd")
-    return _cut(json.loads(text))
+    text = json.dumps(said, default=str, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+    return _cut(json.loads(text.encode(errors="replace")))
 
 
 def _cut(value):

@@ -44,18 +44,19 @@ def verify(request, asked: Query[Asked]):
     include_in_schema=False,
 )
 def verify_path(request, function: str, rest: str):
-    """The same for gateways that ask with method and path of the call they hold back, such as Envoy."""
-    return _verified(request, function)
+    """The same for gateways that ask with method and path of the call they hold back: Envoy, for which only
+    200 lets it through."""
+    return _verified(request, function, status=200)
 
 
-def _verified(request, name):
+def _verified(request, name, status=204):
     call, function = request.auth, function_named(name)
     if function is None:
         raise ApiError(errors.UNKNOWN_FUNCTION)
     request.counted = call.key_set.pk, function.name
     call.check_scope(function)
     return HttpResponse(
-        status=204,
+        status=status,
         headers={
             "X-Koppel-App-Key": call.key_set.app_key,
             "X-Koppel-Connection": str(call.connection.uuid),

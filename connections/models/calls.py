@@ -84,8 +84,11 @@ class CallCount(models.Model):
 
 class RefusedCallQuerySet(models.QuerySet):
     def within_reach_of(self, user):
+        """Those of the user's organisations; of a client's, only with keys of the user's environment."""
+        connections = Q(key_set__connection__organisation__environment=user.environment_id)
+        connections |= Q(key_set__connection__mandate__accountant=user.environment_id)
         organisations = Organisation.objects.reachable_by(user)
-        return self.filter(key_set__connection__organisation__in=organisations)
+        return self.filter(connections, key_set__connection__organisation__in=organisations)
 
 
 class RefusedCall(models.Model):

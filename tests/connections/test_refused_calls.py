@@ -85,6 +85,18 @@ def test_strangers_and_colleagues_who_are_no_members_see_nothing(client, connect
         assert client.post(address).status_code == 404
 
 
+def test_a_partner_sees_the_calls_of_its_own_keys_alone(client):
+    mandate = let_in(functions=["SendDocument"])
+    asker = mandate.requests.get().asked_by
+    through_partnership = refuse(connect(asker, organisation=mandate.organisation))
+    of_the_client = refuse(connect(organisation=mandate.organisation, access=Access.CHOSEN))
+
+    seen = RefusedCall.objects.within_reach_of(asker)
+
+    assert list(seen) == [through_partnership]
+    assert "No refused call" in looked_up(client, asker, of_the_client.request_id).text
+
+
 def people(connected, found):
     connection = refused.connection_of(found)
     return refused.who_can_change(found, connection)
@@ -186,15 +198,15 @@ def test_what_is_older_than_30_days_is_forgotten(connected, found):
     assert not RefusedCall.objects.exists()
 
 
-def test_details_are_short_and_hold_no_nul(connected):
+def test_details_are_short_and_hold_what_every_database_keeps(connected):
     key_set = connected[0].key_sets.get()
-    extra = {"reason": "key", "details": [{"message": "a\0b" + "x" * 9000}] * 99}
+    extra = {"reason": "key", "details": [{"message": "a\0b\ud800" + "x" * 9000}] * 99}
 
     calls.CALLS.note(key_set.pk, function="", code="E", request_id="r", network="", extra=extra)
 
     kept = RefusedCall.objects.get().details["details"]
     assert (len(kept), len(kept[0]["message"])) == (10, 300)
-    assert kept[0]["message"].startswith("a\ufffdb")
+    assert kept[0]["message"].startswith("a\ufffdb?x")
 
 
 def test_the_page_costs_the_same_whoever_can_change_it(
