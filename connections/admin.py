@@ -2,11 +2,13 @@
 
 from django import forms
 from django.contrib import admin
+from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
-from connections import logos, services
+from connections import catalogue, logos, refused, services
 from connections.forms import FunctionsField
-from connections.models import App, Connection, KeySet
+from connections.models import AddedFunction, App, Connection, Gateway, KeySet, RefusedCall
 from portal.admin import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline
 
 
@@ -60,6 +62,64 @@ class AppAdmin(KeptAdmin):
         services.store_logo(obj, form.cleaned_data["new_logo"])
 
 
+@admin.register(AddedFunction)
+class AddedFunctionAdmin(KeptAdmin):
+    """Functions of the operator's own API. What they are called stays: keys and gateways know them."""
+
+    list_display = ["name", "scope", "label", "created_at"]
+    fields = ["name", "scope", "label", "label_nl"]
+
+    def has_add_permission(self, request):
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["name", "scope"] if obj else []
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            catalogue.add_function(obj, by=request.user)
+
+
+@admin.register(Gateway)
+class GatewayAdmin(KeptAdmin):
+    """Credentials of gateways; only the answer to the form that makes one shows its Secret."""
+
+    list_display = ["name", "client_id", "created_at", "created_by", "ended_at"]
+    list_select_related = ["created_by"]
+    actions = ["end"]
+
+    def has_add_permission(self, request):
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def has_change_permission(self, request, obj=None):
+        return obj is None and super().has_change_permission(request)
+
+    def get_fields(self, request, obj=None):
+        ended = ["client_id", "created_at", "created_by", "ended_at", "ended_by"]
+        return ["name", *ended] if obj else ["name"]
+
+    @sensitive_variables()
+    def save_model(self, request, obj, form, change):
+        request.made = catalogue.create_gateway(obj, by=request.user)
+
+    @sensitive_variables()
+    def response_add(self, request, obj, post_url_continue=None):
+        context = {
+            **self.admin_site.each_context(request),
+            "title": obj.name,
+            "client_id": request.made.app_key,
+            "secret": request.made.secret.reveal(),
+        }
+        return render(request, "admin/connections/gateway/made.html", context)
+
+    @admin.action(description=_("End the chosen gateways"))
+    def end(self, request, gateways):
+        for gateway in gateways:
+            catalogue.end_gateway(gateway, by=request.user)
+
+
 class KeySets(ReadOnlyInline):
     """The history of keys: support sees when, never what."""
 
@@ -83,3 +143,34 @@ class ConnectionAdmin(ReadOnlyAdmin):
     ]
     show_full_result_count = False
     inlines = [KeySets]
+
+
+@admin.register(RefusedCall)
+class RefusedCallAdmin(ReadOnlyAdmin):
+    """What a request ID stands for (R44)."""
+
+    list_display = ["request_id", "at", "key_set", "function", "code", "reason"]
+    list_filter = ["code", "reason"]
+    list_select_related = ["key_set"]
+    search_fields = ["=request_id", "=key_set__app_key"]
+    show_full_result_count = False
+    fields = [
+        *("request_id", "at", "connection", "key_set", "function", "code", "reason", "details"),
+        *("network", "missing_now", "who_can_change", "asked_at"),
+    ]
+    readonly_fields = ["connection", "missing_now", "who_can_change"]
+
+    @admin.display(description=_("connection"))
+    def connection(self, found):
+        connection = refused.connection_of(found)
+        return f"{connection}: {connection.app}, {connection.organisation}"
+
+    @admin.display(description=_("missing now"))
+    def missing_now(self, found):
+        mark = refused.mark_of(found, refused.connection_of(found))
+        return mark.missing if mark else ""
+
+    @admin.display(description=_("who can change it"))
+    def who_can_change(self, found):
+        people = refused.who_can_change(found, refused.connection_of(found))
+        return ", ".join(f"{user.get_full_name()} ({user.email})" for user in people)

@@ -7,22 +7,34 @@ Method, path and scope come from the table of API functions. A view finds who ca
 """
 
 import ipaddress
+import json
+import re
 from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Literal
+from urllib.parse import unquote_plus
 
 from allauth.account.adapter import get_adapter
 from django.core.exceptions import PermissionDenied
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
-from ninja import NinjaAPI, Router, Schema
+from ninja import Field, NinjaAPI, Router, Schema
 from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
 from ninja.security.http import HttpAuthBase
+from pydantic import AfterValidator, BeforeValidator
 
 from accounts.models import Organisation
-from connections import errors, keys
+from connections import errors, keys, limits
 from connections.calls import CALLS
-from connections.errors import ApiError
-from connections.functions import FUNCTIONS, ApiFunction, in_order
-from connections.models import Connection, KeySet
+from connections.errors import ERRORS, ApiError, ErrorCode
+from connections.functions import FUNCTIONS, ApiFunction
+from connections.models import Connection, KeySet, functions_of
 from connections.rights import Rights
+from portal.paging import BadCursor, page
+
+JSON_MAX_BYTES = 64 * 1024
+JSON_MAX_DEPTH = 20
 
 # Compared with when no such App Key exists, so that an unknown key costs the same HMAC as a wrong Secret.
 _NOBODY = {"stored": "0" * 64, "pepper": b"0" * 32, "app_key": "", "connection": "", "version": 0}
@@ -35,10 +47,34 @@ class Call:
     key_set: KeySet
     connection: Connection
     rights: Rights
+    scopes: frozenset[str] | None = None  # to which a SecurityToken narrows the call
 
     @property
     def organisation(self) -> Organisation:
         return self.connection.organisation
+
+    def missing(self, function: ApiFunction) -> str:
+        """Where the function is missing first: as `Mark.missing`, or in the "token"; "" where it is not."""
+        missing = self.rights.mark(function).missing
+        narrowed = self.scopes is not None and function.scope not in self.scopes
+        return missing or ("token" if narrowed else "")
+
+    def functions(self) -> list[ApiFunction]:
+        """What the call opens, in the order of the catalogue."""
+        return [f for f in functions_of(self.rights.effective()) if not self.missing(f)]
+
+    def check_organisation(self, organisation_id: str) -> None:
+        """Raise ApiError when the keys are for another organisation."""
+        if organisation_id != self.organisation.organisation_id:
+            raise ApiError(errors.ORGANISATION_NOT_COVERED)
+
+    def check_scope(self, function: ApiFunction) -> None:
+        """Raise ApiError with what is missing, and where, when the call may not use `function` (R44)."""
+        reason = self.missing(function)
+        if reason:
+            raise ApiError(
+                errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=reason
+            )
 
     def still_open(self) -> None:
         """Lock the key set inside the transaction of a write: nothing commits after its revocation did.
@@ -50,19 +86,26 @@ class Call:
             raise ApiError(errors.INVALID_KEYS, reason="superseded")
 
 
-class AppKeyAndSecret(HttpAuthBase):
+class _Gate(HttpAuthBase):
     """Lets a call in, or ends it with the first check of R43 that fails."""
 
-    openapi_scheme = "basic"
-
-    def __init__(self, function: ApiFunction | None):
+    def __init__(self, function: ApiFunction | None, *, limited: bool = True):
         super().__init__()
         self.function = function
+        self.limited = limited
 
-    def __call__(self, request) -> Call:
-        key_set = _key_set_of(request)
+    def __call__(self, request) -> Call | None:
+        _refuse_misplaced(request)
+        key_set = self._proved(request)
+        if key_set is None:
+            return None
         request.counted = key_set.pk, self.function.name if self.function else ""
-        return self._admit(request, key_set)
+        if self.limited:
+            _spend(request, key_set)
+        call = self._admit(request, key_set)
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise ApiError(errors.ENCODED)
+        return call
 
     def _admit(self, request, key_set):
         if key_set.retired_at:
@@ -71,6 +114,10 @@ class AppKeyAndSecret(HttpAuthBase):
                 reason=key_set.retired_because,
                 since=key_set.retired_at.isoformat(),
             )
+        if key_set.token_ends and key_set.token_ends <= timezone.now():
+            raise ApiError(
+                errors.INVALID_KEYS, reason="expired", since=key_set.token_ends.isoformat()
+            )
         connection = key_set.connection
         if connection.is_blocked:
             raise ApiError(errors.ENVIRONMENT_BLOCKED)
@@ -78,45 +125,109 @@ class AppKeyAndSecret(HttpAuthBase):
             raise ApiError(errors.CONNECTION_SUSPENDED)
         if not connection.paid_by.has_integrations:
             raise ApiError(errors.INTEGRATIONS_OFF)
-        call = Call(key_set, connection, connection.rights)
+        scopes = key_set.token_scopes
+        call = Call(
+            key_set,
+            connection,
+            connection.rights,
+            scopes if scopes is None else frozenset(scopes),
+        )
         asked = request.resolver_match.kwargs.get("organisation")
-        if asked is not None and asked != connection.organisation.organisation_id:
-            raise ApiError(errors.ORGANISATION_NOT_COVERED)
+        if asked is not None:
+            call.check_organisation(asked)
         if self.function:
-            _check_scope(self.function, call.rights)
+            call.check_scope(self.function)
         return call
 
 
+class AppKeyAndSecret(_Gate):
+    """The keys themselves, by HTTP Basic; a Bearer is left to the gate of tokens."""
+
+    openapi_scheme = "basic"
+
+    @sensitive_variables()
+    def _proved(self, request):
+        header = request.headers.get("Authorization", "")
+        if header[:7].lower() == "bearer ":
+            return None
+        return proved(keys.read_basic(header))
+
+
+class SecurityTokenOfKeys(_Gate):
+    """A token that `POST /token` gave out for the keys (R42)."""
+
+    openapi_scheme = "bearer"
+
+    @sensitive_variables()
+    def _proved(self, request):
+        token = keys.read_bearer(request.headers.get("Authorization", ""))
+        if token is None:
+            raise ApiError(errors.INVALID_KEYS)
+        return _key_set_of(token)
+
+    def call_of(self, request, token: keys.Secret) -> Call:
+        """The call that would be let in with this token now; raises ApiError as the gate does."""
+        return self._admit(request, _key_set_of(token))
+
+
+def gate(function: ApiFunction | None, **options) -> list[_Gate]:
+    """What stands in front of a call: the keys, or a token of theirs."""
+    return [AppKeyAndSecret(function, **options), SecurityTokenOfKeys(function, **options)]
+
+
+def _spend(request, key_set):
+    request.quotas = limits.spend(key_set)
+    waits = [quota.seconds for quota in request.quotas if quota.left < 0]
+    if waits:
+        raise ApiError(errors.TOO_MANY_CALLS, retry_after=max(waits))
+
+
+def _refuse_misplaced(request):
+    """Two credentials leave open whose call it is, and what stands in an address lies in logs."""
+    if "," in request.headers.get("Authorization", "") or keys.shows_credentials(
+        unquote_plus(request.META.get("QUERY_STRING", ""))
+    ):
+        raise ApiError(errors.MISPLACED_KEYS)
+
+
 @sensitive_variables()
-def _key_set_of(request) -> KeySet:
-    """The key set whose Secret the caller proved to have; for everything else one and the same answer."""
-    pair = keys.read_basic(request.headers.get("Authorization", ""))
+def proved(pair: keys.KeyPair | None) -> KeySet:
+    """The key set whose Secret the caller proved to have; raises one and the same ApiError for all else."""
     if pair is None:
         raise ApiError(errors.INVALID_KEYS)
-    key_set = KeySet.objects.for_call(pair.app_key)
+    key_set = KeySet.objects.for_call().filter(app_key=pair.app_key).first()
     if key_set is None:
         keys.matches(pair.secret.reveal(), **_NOBODY)
         raise ApiError(errors.INVALID_KEYS)
     if not key_set.opens_with(pair.secret):
         raise ApiError(errors.INVALID_KEYS)
+    return _with_standing(key_set)
+
+
+def _key_set_of(token):
+    key_set = KeySet.objects.of_token(token).for_call().first()
+    if key_set is None:
+        raise ApiError(errors.INVALID_KEYS)
+    return _with_standing(key_set)
+
+
+def _with_standing(key_set):
+    """Hand on to the connection what `for_call` found out about its owner."""
     key_set.connection.owner_is_member = key_set.owner_is_member
     key_set.connection.owner_accesses = key_set.owner_accesses
     return key_set
 
 
-def _check_scope(function, rights):
-    mark = rights.mark(function)
-    if not mark.allowed:
-        raise ApiError(
-            errors.SCOPE_MISSING, scope=function.scope, function=function.name, reason=mark.missing
-        )
-
-
 def count(request, response) -> None:
-    """Count a call whose Secret was proved, by how it ended in `response` (R20).
+    """Count a call whose Secret was proved, by how it ended in `response` (R20), and tell what is left of its
+    limits.
 
     What is refused after the gate, such as an invoice without a reachable receiver, is no success either.
     """
+    quotas = getattr(request, "quotas", [])
+    if quotas:
+        response.headers["RateLimit-Policy"] = ", ".join(quota.policy for quota in quotas)
+        response.headers["RateLimit"] = ", ".join(quota.state for quota in quotas)
     if hasattr(request, "counted"):
         key_set_id, function = request.counted
         CALLS.note(
@@ -125,6 +236,7 @@ def count(request, response) -> None:
             code=getattr(response, "error_code", ""),
             request_id=request.id,
             network=_network_of(request),
+            extra=getattr(response, "error_extra", {}),
         )
 
 
@@ -139,24 +251,106 @@ def _network_of(request) -> str:
 
 # The API itself
 
+
+class JsonBody(Parser):
+    """JSON of sane size and depth."""
+
+    def parse_body(self, request):
+        body = request.read(JSON_MAX_BYTES + 1)
+        if len(body) > JSON_MAX_BYTES:
+            raise ApiError(errors.BODY_TOO_LARGE)
+        try:
+            value = json.loads(body, parse_constant=_no_number)
+            if _depth(value) <= JSON_MAX_DEPTH:
+                return value
+        except (ValueError, RecursionError):
+            pass
+        raise wrong_input("body", f"It is not JSON of at most {JSON_MAX_DEPTH} levels.")
+
+
+def _no_number(name):
+    raise ValueError(name)
+
+
+def _depth(value):
+    parts = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, parts), default=0) if isinstance(value, dict | list) else 0
+
+
+def idempotency_key(request) -> str:
+    """The name that the software gave to this very call, or ""; raises ApiError for what cannot be one."""
+    key = request.headers.get("Idempotency-Key", "")
+    if key and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise wrong_input(
+            "Idempotency-Key", "At most 255 visible ASCII characters, without spaces."
+        )
+    return key
+
+
+def _written(value):
+    if not isinstance(value, str) or not re.match(r"\d{4}-", value):
+        raise ValueError("It looks like 2026-11-20T14:03:00Z.")
+    return value
+
+
+def _near(value: datetime) -> datetime:
+    if not 1970 <= value.year <= 9000:
+        raise ValueError("It lies too far away.")
+    return value if value.tzinfo else timezone.make_aware(value)
+
+
+# Not the numbers that pydantic takes for a time too, and none that a time zone moves out of the calendar
+Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_near)]
+
+
+class Listing(Schema):
+    """Which page of a list."""
+
+    limit: int = Field(50, ge=1, le=100)
+    next: str = Field("", max_length=300, description="The cursor that the page before gave")
+
+
+def listed(rows, listing: Listing, *, by: str):
+    """The page of `rows` that was asked for, the newest last, and its next cursor. Raises ApiError."""
+    try:
+        found = page(rows, by=by, after=listing.next, size=listing.limit)
+    except BadCursor:
+        message = "This cursor is not one that a page of this list gave."
+        raise wrong_input("next", message) from None
+    return found.rows, found.next
+
+
+def wrong_input(field: str, message: str) -> ApiError:
+    """The error that says what is wrong with one field."""
+    return ApiError(errors.WRONG_INPUT, details=[{"field": field, "message": message}])
+
+
 api = NinjaAPI(
     title="Koppel API",
     version="1",
     description="Send and fetch e-invoices with the App Key and Secret of a connection.",
     urls_namespace="api",
     docs_url=None,
+    parser=JsonBody(),
 )
 router = Router()
 
 
 def function(
-    name: str, router: Router, *, path: str = "", method: str = "", document=None, **options
+    name: str,
+    router: Router,
+    *,
+    path: str = "",
+    method: str = "",
+    document=None,
+    refusals=(),
+    **options,
 ):
     """Register a view as the call of the API function `name`, behind the gate of that function.
 
     `path` is appended to the path of the table, `method` replaces its method: for a second call of the same
-    function. `document` is what the OpenAPI operation says beside what is known from the view; `options` go
-    to django-ninja.
+    function. `document` is what the OpenAPI operation says beside what is known from the view, `refusals` are
+    the errors that the view gives; `options` go to django-ninja.
     """
     entry = FUNCTIONS[name]
 
@@ -164,10 +358,10 @@ def function(
         register = router.api_operation(
             [method or entry.method],
             entry.path + path,
-            auth=AppKeyAndSecret(entry),
+            auth=gate(entry),
             operation_id=name + "".join(part.title() for part in path.split("/")),
             tags=[entry.scope],
-            openapi_extra=_documented(entry) | (document or {}),
+            openapi_extra=documented(*OF_THE_GATE, *refusals) | (document or {}),
             **options,
         )
         return register(view)
@@ -175,26 +369,54 @@ def function(
     return decorator
 
 
-class Problem(Schema):
-    """Every error has this form; some have further fields."""
+class Detail(Schema):
+    field: str
+    message: str
 
-    code: str
+
+class Problem(Schema):
+    """Every error has this form. Of the further fields it has those that say more about this one."""
+
+    model_config = {"extra": "forbid"}
+
+    code: Literal[tuple(ERRORS)]
     message: str
     request_id: str
-    help: str
+    help: str = Field(description="A page that says what to do")
+    reason: str = Field(
+        None,
+        description="Where the function is missing (`app`, `key`, `owner`, `partnership`, `token`), or why "
+        "the keys ended (`superseded`, `revoked`, `found`, `expired`)",
+    )
+    since: datetime = Field(None, description="When the keys ended")
+    scope: str = Field(None, description="The scope that is missing")
+    function: str = Field(None, description="The API function that is missing")
+    details: str | list[Detail] = Field(None, description="What is wrong with the input")
+    rules: list[str] = Field(None, description="The numbers of the rules that the invoice breaks")
+    used_on: date = Field(None, description="The date of the invoice that has this number already")
+    id: str = Field(None, description="What was kept, or what there is already")
+    receiver: str = Field(None, description="The address that reaches nobody")
+    app_key: str = Field(None, description="The keys that exist already")
+    retry_after: int = Field(None, description="Seconds to wait")
 
 
-def _documented(entry: ApiFunction | None) -> dict:
-    """The refusals that the gate itself can give, for the OpenAPI document."""
-    statuses = {401: "Wrong, unknown, malformed or retired keys"}
-    if entry:
-        statuses[403] = (
-            f"Scope {entry.scope} is missing, or the state or organisation does not allow the call"
-        )
-    form = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+OF_THE_GATE = (
+    *(errors.MISPLACED_KEYS, errors.INVALID_KEYS, errors.ENVIRONMENT_BLOCKED),
+    *(errors.CONNECTION_SUSPENDED, errors.INTEGRATIONS_OFF, errors.ORGANISATION_NOT_COVERED),
+    *(errors.SCOPE_MISSING, errors.ENCODED, errors.TOO_MANY_CALLS),
+)
+
+
+def documented(*refusals: ErrorCode) -> dict:
+    """The refusals that a call can give beside those of its view, for the OpenAPI document."""
+    by_status = {}
+    for refusal in refusals:
+        by_status.setdefault(refusal.status, []).append(f"`{refusal.code}` {refusal.message}.")
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         "responses": {
-            status: {"description": text, "content": form} for status, text in statuses.items()
+            status: {"description": "\n\n".join(texts), "content": content}
+            for status, texts in by_status.items()
         }
     }
 
@@ -202,6 +424,13 @@ def _documented(entry: ApiFunction | None) -> dict:
 @api.exception_handler(ApiError)
 def _refused(request, refusal):
     return errors.answer(request, refusal.error, **refusal.extra)
+
+
+@api.exception_handler(HttpError)
+def _unread(request, unread):
+    cause = unread.__context__  # what the parser raised; django-ninja hides it behind its own
+    known = isinstance(cause, ApiError)
+    return _refused(request, cause if known else wrong_input("body", "It cannot be read."))
 
 
 @api.exception_handler(ValidationError)
@@ -251,10 +480,10 @@ class MeOut(Schema):
 
 @router.get(
     "/me",
-    auth=AppKeyAndSecret(None),
+    auth=gate(None),
     response=MeOut,
     operation_id="me",
-    openapi_extra=_documented(None),
+    openapi_extra=documented(*OF_THE_GATE),
 )
 def me(request):
     """Test the keys: who they are, what they open. Answers whatever the scopes are (R24)."""
@@ -264,10 +493,7 @@ def me(request):
         "connection": call.connection.name,
         "app_key": call.key_set.app_key,
         "organisations": [call.organisation],
-        "functions": [
-            {"function": entry.name, "scope": entry.scope}
-            for entry in in_order(call.rights.effective())
-        ],
+        "functions": [{"function": entry.name, "scope": entry.scope} for entry in call.functions()],
     }
 
 

@@ -1,20 +1,31 @@
-"""Counting calls off the request path (R20): in memory, written in batches by a timer and at shutdown."""
+"""Counting calls off the request path, and keeping what was refused (R20, R44): in memory, written in batches
+by a timer and at shutdown."""
 
 import atexit
+import json
 import logging
 import threading
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.events.models import Action
+from connections.errors import TOO_MANY_CALLS
 from connections.history import record_about
-from connections.models import KeySet
+from connections.models import KeySet, RefusedCall
 
 log = logging.getLogger(__name__)
+
+REFUSED_KEPT = 200  # of each key set
+REFUSED_DAYS = 30
+FORGOTTEN_AT_ONCE = 10_000
+LONGEST_DETAIL = 300
+MOST_DETAILS = 10
+_SAID_ELSEWHERE = {"reason", "function", "error", "error_description"}
 
 _ADD = """
     INSERT INTO connections_callcount
@@ -36,21 +47,48 @@ class _Count:
     network: str
 
 
+def _newest_of_each():
+    return defaultdict(lambda: deque(maxlen=REFUSED_KEPT))
+
+
 class CallLog:
     """The calls of this process that are not written yet. A kill -9 loses the last two seconds of them."""
 
     def __init__(self):
         self._lock = threading.Lock()
         self._counts: dict[tuple, _Count] = {}
+        self._refused: dict[int, deque[RefusedCall]] = _newest_of_each()
         self._timer: threading.Thread | None = None
 
     def note(
-        self, key_set_id: int, *, function: str, code: str, request_id: str, network: str
+        self,
+        key_set_id: int,
+        *,
+        function: str,
+        code: str,
+        request_id: str,
+        network: str,
+        extra: dict | None = None,
     ) -> None:
-        """Count one call; `code` is the error code of a refusal, "" for a call that was let in."""
+        """Count one call; `code` is the error code of a refusal, "" for a call that was let in.
+
+        A refusal is kept with what its answer said beside the code, `extra`.
+        """
         now = timezone.now()
         key = (key_set_id, timezone.localdate(now), function, code)
         with self._lock:
+            if code and code != TOO_MANY_CALLS.code:  # they would push out what explains something
+                refused = RefusedCall(
+                    key_set_id=key_set_id,
+                    request_id=request_id,
+                    at=now,
+                    function=function,
+                    code=code,
+                    reason=(extra or {}).get("reason", ""),
+                    details=_short(extra or {}),
+                    network=network,
+                )
+                self._refused[key_set_id].append(refused)
             earlier = self._counts.get(key)
             self._counts[key] = _Count(
                 (earlier.calls if earlier else 0) + 1, now, request_id, network
@@ -64,16 +102,20 @@ class CallLog:
         """Write what was counted; what cannot be written now is kept for the next time."""
         with self._lock:
             counts, self._counts = self._counts, {}
+            refused, self._refused = self._refused, _newest_of_each()
         if not counts:
             return
         try:
-            _write(counts)
+            _write(counts, refused)
         except DatabaseError:
             log.exception("calls not written yet")
-            self._put_back(counts)
+            self._put_back(counts, refused)
 
-    def _put_back(self, counts):
+    def _put_back(self, counts, refused):
         with self._lock:
+            for key_set_id, newer in self._refused.items():
+                refused[key_set_id].extend(newer)
+            self._refused = refused
             for key, count in counts.items():
                 if key in self._counts:
                     self._counts[key].calls += count.calls
@@ -98,8 +140,31 @@ class CallLog:
 CALLS = CallLog()
 
 
+def forget_refused() -> int:
+    """Delete what was refused more than 30 days ago, and answer how many."""
+    old = RefusedCall.objects.filter(at__lt=timezone.now() - timedelta(days=REFUSED_DAYS))
+    found = list(old.order_by("at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    RefusedCall.objects.filter(pk__in=found).delete()
+    return len(found)
+
+
+def _short(extra):
+    """What an answer said, cut to what a page can show, in characters that every database keeps."""
+    said = {name: value for name, value in extra.items() if name not in _SAID_ELSEWHERE}
+    text = json.dumps(said, default=str, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+    return _cut(json.loads(text.encode(errors="replace")))
+
+
+def _cut(value):
+    if isinstance(value, dict):
+        return {name: _cut(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_cut(part) for part in value[:MOST_DETAILS]]
+    return value[:LONGEST_DETAIL] if isinstance(value, str) else value
+
+
 @transaction.atomic
-def _write(counts):
+def _write(counts, refused):
     rows = sorted(
         counts.items()
     )  # by key set: two processes that flush at once never wait for each other
@@ -108,9 +173,20 @@ def _write(counts):
             _ADD,
             [(*key, count.calls, count.at, count.request_id, count.network) for key, count in rows],
         )
+    for key_set_id in sorted(refused):
+        _keep(key_set_id, refused[key_set_id])
     for (key_set, _day, _function, code), count in rows:
         if not code:
             _note_use(key_set, count.at)
+
+
+def _keep(key_set_id, refused):
+    RefusedCall.objects.bulk_create(refused, ignore_conflicts=True)
+    of_key_set = RefusedCall.objects.filter(key_set=key_set_id)
+    newest_first = of_key_set.order_by("-pk").values_list("pk", flat=True)
+    too_many = newest_first[REFUSED_KEPT : REFUSED_KEPT + 1]
+    for pk in too_many:
+        of_key_set.filter(pk__lte=pk).delete()
 
 
 def _note_use(key_set_id, at):

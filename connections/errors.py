@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.http import JsonResponse
+from django.urls import reverse
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,14 @@ INVALID_KEYS = _error(
     "Invalid consumer key or no such app available in registry",
     "Send App Key and Secret by HTTP Basic, both as the portal showed them. An answer with a reason tells "
     "that these keys were right once: `superseded` and `found` ask for a new set, `revoked` for a new "
-    "connection.",
+    "connection, `expired` for a new token.",
+)
+MISPLACED_KEYS = _error(
+    "ERRIAU4000001",
+    400,
+    "Credentials belong into the Authorization header, once, and never into the address",
+    "Send one Authorization header. What stood in an address is in the logs of every proxy on the way: "
+    "create new keys.",
 )
 ENVIRONMENT_BLOCKED = _error(
     "ERRPRO1000004",
@@ -62,7 +70,8 @@ SCOPE_MISSING = _error(
     "ERRCDO4000011",
     403,
     "SecurityToken scope in request is not available for this key",
-    "`scope` and `function` name what is missing, `reason` where: in app, key, or its owner's accesses. "
+    "`scope` and `function` name what is missing, `reason` where: in app, key, or its owner's accesses, or "
+    "in the scopes that the `token` was asked with. "
     "It is added on the page of the app or of the connection; the keys stay the same.",
 )
 NOT_FOUND = _error(
@@ -74,6 +83,39 @@ NO_SUCH_INVOICE = _error(
     "This organisation has no such invoice",
     "Use an id that a list gave for this organisation.",
 )
+NO_SUCH_PARTY = _error(
+    "ERRPAR4000404",
+    404,
+    "No organisation that can be reached here has this organisation ID",
+    "Search it with GET /api/v1/parties by name, registration number or electronic address.",
+)
+NO_SUCH_REQUEST = _error(
+    "ERRAIR4000404",
+    404,
+    "The owner of these keys sees no such authorisation request",
+    "Use an id that the list of integration requests gave.",
+)
+MAY_NOT_ASK = _error(
+    "ERRAIR3000001",
+    403,
+    "Authorisation requests cannot be sent with these keys",
+    "They are sent with keys of an organisation of the accountancy itself, whose environment has the "
+    "accountant right and a paid plan and whose owner may send requests.",
+)
+REQUEST_NOT_SENT = _error(
+    "ERRAIR2000001",
+    409,
+    "The authorisation request was not sent",
+    "`details` says why; `id` is the request that is pending already: resend it in the portal, or send this "
+    "one with `replace`.",
+)
+NO_KEYS_NOW = _error(
+    "ERRAIR2000002",
+    409,
+    "No keys were made",
+    "`details` says why. With an `app_key` they were made before: the Secret was in that answer, and for a "
+    "lost one the portal creates new keys.",
+)
 METHOD_NOT_ALLOWED = _error(
     "ERRAPI4000405", 405, "This address has no such method", "Compare the method with the docs."
 )
@@ -83,11 +125,48 @@ TOO_LARGE = _error(
     "The document is larger than 10 MB",
     "Leave large attachments out of the invoice.",
 )
+ENCODED = _error(
+    "ERRAPI4000415",
+    415,
+    "Bodies are read as they are, without Content-Encoding",
+    "Send the body uncompressed.",
+)
+TOO_MANY_CALLS = _error(
+    "ERRAPI2000429",
+    429,
+    "Too many calls for the moment",
+    "Wait `retry_after` seconds, which the header Retry-After says too; RateLimit tells how many are left.",
+)
+BODY_TOO_LARGE = _error(
+    "ERRAPI4000414",
+    413,
+    "The body is larger than this call reads",
+    "64 KB are enough for JSON, 8 KB for the form of a token.",
+)
 WRONG_INPUT = _error(
     "ERRAPI4000422",
     422,
     "The input cannot be used",
     "`details` says what is wrong, field by field.",
+)
+WRONG_GRANT = _error(
+    "ERRIAU4000002",
+    400,
+    "Tokens are given for client credentials only",
+    "Send `grant_type=client_credentials` with App Key and Secret as client_id and client_secret.",
+)
+UNKNOWN_FUNCTION = _error(
+    "ERRAPI3000001",
+    403,
+    "The gateway asked about no API function, or about one that is not in the catalogue",
+    "Correct its configuration: one `function`, of this name, and at most one `organisation`. Support adds "
+    "the functions of your own API.",
+)
+INVALID_GATEWAY = _error(
+    "ERRIAU6000009",
+    401,
+    "Unknown gateway, or wrong Secret",
+    "Introspection takes the credential that support made for the gateway, by HTTP Basic.",
 )
 NOT_XML = _error(
     "ERRXSL4000001",
@@ -162,7 +241,7 @@ BROKEN = _error(
     "Try again; then tell support the request_id.",
 )
 
-_BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED, 413: TOO_LARGE, 500: BROKEN}
+_BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED, 413: BODY_TOO_LARGE, 500: BROKEN}
 
 
 class ApiError(Exception):
@@ -174,21 +253,39 @@ class ApiError(Exception):
         self.extra = extra
 
 
-def answer(request, error: ErrorCode, **extra) -> JsonResponse:
-    """The one form of every error of the API."""
+def answer(request, error: ErrorCode, /, *, status: int = 0, **extra) -> JsonResponse:
+    """The one form of every error of the API; `status` where a standard asks for another one."""
     body = {
         "code": error.code,
         "message": error.message,
         **extra,
         "request_id": request.id,
-        "help": f"{settings.PORTAL_BASE_URL}/api/docs/#{error.code}",
+        "help": settings.PORTAL_BASE_URL + _help(request, error),
     }
-    headers = (
-        {"WWW-Authenticate": 'Basic realm="Koppel", charset="UTF-8"'} if error.status == 401 else {}
-    )
-    response = JsonResponse(body, status=error.status, headers=headers)
+    headers = {"X-Koppel-Code": error.code}  # what a gateway can pass on without reading the body
+    if "reason" in extra:
+        headers["X-Koppel-Reason"] = extra["reason"]
+    if "retry_after" in extra:
+        headers["Retry-After"] = str(extra["retry_after"])
+    if error.status == 401:
+        headers["WWW-Authenticate"] = _challenge(request)
+    response = JsonResponse(body, status=status or error.status, headers=headers)
     response.error_code = error.code  # what the call is counted under
+    response.error_extra = extra
     return response
+
+
+def _help(request, error):
+    """The page that helps: where people of the portal can mend it, what the request ID stands for (R44)."""
+    if error.status in (401, 403) and hasattr(request, "counted"):
+        return f"{reverse('connections:request')}?id={request.id}"
+    return f"{reverse('connections:api-docs')}#{error.code}"
+
+
+def _challenge(request):
+    if request.headers.get("Authorization", "")[:7].lower() == "bearer ":
+        return 'Bearer realm="Koppel", error="invalid_token"'
+    return 'Basic realm="Koppel", charset="UTF-8"'
 
 
 def in_our_form(request, response):

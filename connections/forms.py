@@ -9,13 +9,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.forms import OneLineField, SearchForm
 from accounts.models import Organisation, User
 from connections import logos, portfolio
-from connections.functions import FUNCTIONS, ApiFunction
-from connections.models import Access, App, Connection
+from connections.functions import ApiFunction
+from connections.models import Access, App, Connection, catalogue
 from connections.rights import has
 from connections.services import accesses_seen
 from partners.models import MandateApp, looked_after_by
-
-_FUNCTION_CHOICES = [(name, function.label) for name, function in FUNCTIONS.items()]
 
 
 @dataclass(frozen=True)
@@ -28,8 +26,18 @@ class Option:
 
 
 class FunctionsField(forms.MultipleChoiceField):
+    """API functions of the catalogue, which is read once for each form."""
+
+    catalogue: dict[str, ApiFunction] = {}
+
     def __init__(self, **options):
-        super().__init__(choices=_FUNCTION_CHOICES, widget=forms.CheckboxSelectMultiple, **options)
+        super().__init__(widget=forms.CheckboxSelectMultiple, **options)
+
+    def __deepcopy__(self, memo):
+        field = super().__deepcopy__(memo)
+        field.catalogue = catalogue()
+        field.choices = [(name, function.label) for name, function in field.catalogue.items()]
+        return field
 
 
 class OpIdMixin(forms.Form):
@@ -158,16 +166,19 @@ class PersonAccessesForm(SeenMixin):
         accesses = membership.accesses
         initial = {
             "scope": self.ALL if accesses is None else self.CHOSEN,
-            "functions": list(FUNCTIONS) if accesses is None else accesses,
+            "functions": accesses,
             "seen": accesses_seen(membership),
         }
         super().__init__(*args, initial=initial, **kwargs)
+        self.catalogue = self.fields["functions"].catalogue
+        if accesses is None:
+            self.initial["functions"] = list(self.catalogue)
         self.client_allows = client_allows
 
     def options(self):
         """Every API function as a box; what the own organisation does not allow a partner is locked."""
         ticked = self["functions"].value() or []
-        for function in FUNCTIONS.values():
+        for function in self.catalogue.values():
             locked = "" if self._allowed(function.name) else _("not allowed to this partner")
             yield Option(function, function.name in ticked and not locked, locked)
 
@@ -179,7 +190,7 @@ class PersonAccessesForm(SeenMixin):
         """What was chosen, as a membership keeps it: a list, or None for all."""
         if self.cleaned_data["scope"] == self.ALL:
             return None
-        return [name for name in FUNCTIONS if name in self.cleaned_data["functions"]]
+        return [name for name in self.catalogue if name in self.cleaned_data["functions"]]
 
 
 class CustomApp(forms.Form):
@@ -284,7 +295,8 @@ class OwnAppForm(forms.Form):
 
     def options(self):
         ticked = self["functions"].value() or []
-        return [Option(function, function.name in ticked) for function in FUNCTIONS.values()]
+        asked = self.fields["functions"].catalogue.values()
+        return [Option(function, function.name in ticked) for function in asked]
 
     def clean_logo(self):
         file = self.cleaned_data["logo"]

@@ -37,7 +37,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/parties",
             _("search organisations"),
-            answers=False,
         ),
         ApiFunction(
             "GetParty",
@@ -45,7 +44,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/parties/{party}",
             _("look up one organisation"),
-            answers=False,
         ),
         ApiFunction(
             "SendDocument", "SEND_DOC", "POST", "/{organisation}/outbox", _("send invoices")
@@ -105,7 +103,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "GET",
             "/{organisation}/integration-requests",
             _("list authorisation requests"),
-            answers=False,
         ),
         ApiFunction(
             "RequestAppIntegration",
@@ -113,7 +110,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "POST",
             "/{organisation}/integration-requests",
             _("ask clients for access"),
-            answers=False,
         ),
         ApiFunction(
             "RequestAppIntegrationCredentials",
@@ -121,7 +117,6 @@ FUNCTIONS: dict[str, ApiFunction] = {
             "POST",
             "/{organisation}/integration-requests/{id}/credentials",
             _("collect the keys of a client who accepted"),
-            answers=False,
         ),
     )
 }

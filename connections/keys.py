@@ -2,6 +2,7 @@
 
     App Key   kpa_ + 16 random characters + 6 of checksum   26 characters, 95 bits, an identifier
     Secret    kps_ + 32 random characters + 6 of checksum   42 characters, 190 bits, shown once
+    token     kpt_ + 43 random characters + 6 of checksum   53 characters, 256 bits, alive for 4 hours
 
 Characters are 0-9A-Za-z; the checksum is the CRC32 of everything before it, in base 62. It is no security:
 it tells a typing error from a wrong key, and keeps junk away from the database.
@@ -19,7 +20,11 @@ from dataclasses import dataclass
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 APP_KEY_PREFIX, APP_KEY_LENGTH = "kpa_", 26
+GATEWAY_PREFIX = (
+    "kpg_"  # of what names a gateway; otherwise its pair is made like that of a connection
+)
 SECRET_PREFIX, SECRET_LENGTH = "kps_", 42
+TOKEN_PREFIX, TOKEN_LENGTH = "kpt_", 53
 LONGEST_HEADER = 200
 MOST_FOUND = 20
 _CHECKSUM_LENGTH = 6
@@ -55,12 +60,17 @@ class KeyPair:
     secret: Secret
 
 
-def make_pair() -> KeyPair:
+def make_pair(prefix: str = APP_KEY_PREFIX) -> KeyPair:
     """Make a new App Key and a new Secret; both change with every set (R16)."""
     return KeyPair(
-        _make(APP_KEY_PREFIX, APP_KEY_LENGTH),
+        _make(prefix, APP_KEY_LENGTH),
         Secret(_make(SECRET_PREFIX, SECRET_LENGTH)),
     )
+
+
+def make_token() -> Secret:
+    """Make a SecurityToken; it is a Secret too, so it prints masked (R42)."""
+    return Secret(_make(TOKEN_PREFIX, TOKEN_LENGTH))
 
 
 def is_app_key(text: str) -> bool:
@@ -80,6 +90,11 @@ def digest(secret: str, *, pepper: bytes, app_key: str, connection: str, version
     """
     message = "\0".join(("conn-secret/1", app_key, connection, str(version), secret))
     return hmac.new(pepper, message.encode(), hashlib.sha256).hexdigest()
+
+
+def token_digest(token: str) -> str:
+    """SHA-256 of a SecurityToken, as 64 hexadecimal characters; 256 random bits need no pepper."""
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def leak_tag(secret: str, *, pepper: bytes) -> str:
@@ -106,7 +121,7 @@ def matches(
     return hmac.compare_digest(made.encode(), stored.encode())
 
 
-def read_basic(header: str) -> KeyPair | None:
+def read_basic(header: str, prefix: str = APP_KEY_PREFIX) -> KeyPair | None:
     """Read App Key and Secret from the value of an Authorization header (HTTP Basic, RFC 7617).
 
     None for everything that cannot be a pair of ours: another scheme, no base64, other characters, swapped,
@@ -120,9 +135,27 @@ def read_basic(header: str) -> KeyPair | None:
     except (ValueError, binascii.Error):
         return None
     app_key, _, secret = text.partition(":")
-    if not (is_app_key(app_key) and is_secret(secret)):
+    return pair_of(app_key, secret, prefix)
+
+
+def pair_of(app_key: str, secret: str, prefix: str = APP_KEY_PREFIX) -> KeyPair | None:
+    """The two texts as a pair, or None where one of them has not the form and checksum of ours."""
+    if not (_well_formed(app_key, prefix, APP_KEY_LENGTH) and is_secret(secret)):
         return None
     return KeyPair(app_key, Secret(secret))
+
+
+def read_bearer(header: str) -> Secret | None:
+    """Read a SecurityToken from the value of an Authorization header (RFC 6750); None for all else."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not _well_formed(token, TOKEN_PREFIX, TOKEN_LENGTH):
+        return None
+    return Secret(token)
+
+
+def shows_credentials(text: str) -> bool:
+    """Say whether a Secret or token stands in `text`, such as an address that proxies write into logs."""
+    return SECRET_PREFIX in text or TOKEN_PREFIX in text
 
 
 def _make(prefix: str, length: int) -> str:

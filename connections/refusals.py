@@ -135,3 +135,13 @@ class NotYours(Refused):
             _("This connection was made by %(environment)s; only its people can change it.")
             % {"environment": connection.made_by.name}
         )
+
+
+class NobodyToAsk(Refused):
+    def __init__(self):
+        super().__init__(_("There is nobody here to ask: it is allowed by now, or for support."))
+
+
+class AskedAlready(Refused):
+    def __init__(self):
+        super().__init__(_("Somebody asked for this less than a day ago. They have the mail."))

@@ -21,9 +21,8 @@ from accounts.refusals import ChangedMeanwhile as ChangedMeanwhile
 from accounts.refusals import Refused as Refused
 from accounts.roles import Permission, roles_that_allow
 from connections import keys, rights
-from connections.functions import FUNCTIONS
 from connections.history import record_about
-from connections.models import Access, App, AppLogo, Connection, KeySet
+from connections.models import Access, App, AppLogo, Connection, KeySet, catalogue
 from connections.models.connections import payer
 from connections.refusals import (
     AlreadyConnected,
@@ -332,6 +331,7 @@ def change_accesses_of_person(*, membership, accesses, seen=None, by) -> None:
     if before == accesses:
         return
     membership.save(update_fields=["accesses"])
+    names = catalogue()
     sides = [organisation.environment, membership.user.environment]
     record_for(
         sides,
@@ -340,14 +340,10 @@ def change_accesses_of_person(*, membership, accesses, seen=None, by) -> None:
         subject=membership.user,
         organisation=membership.organisation,
         added=[
-            name
-            for name in FUNCTIONS
-            if rights.has(accesses, name) and not rights.has(before, name)
+            name for name in names if rights.has(accesses, name) and not rights.has(before, name)
         ],
         removed=[
-            name
-            for name in FUNCTIONS
-            if rights.has(before, name) and not rights.has(accesses, name)
+            name for name in names if rights.has(before, name) and not rights.has(accesses, name)
         ],
     )
 

@@ -6,8 +6,10 @@ from connections.views import (
     connection,
     create,
     docs,
+    metadata,
     overview,
     people,
+    requests,
     testing,
     vendors,
 )
@@ -55,5 +57,12 @@ urlpatterns = [
     path("connect/", vendors.connect, name="connect"),
     path("vendors/", vendors.vendors, name="vendors"),
     path("found/", vendors.found, name="found"),
+    path("requests/", requests.look_up, name="request"),
+    path("requests/<str:request_id>/ask/", requests.ask, name="ask-to-change"),
     path("api/docs/", docs.api_docs, name="api-docs"),
+    path(
+        ".well-known/oauth-authorization-server",
+        metadata.authorization_server,
+        name="authorization-server",
+    ),
 ]

@@ -241,6 +241,10 @@ class AuthorisationRequestQuerySet(models.QuerySet):
             | Q(accountant__name__icontains=text)
         )
 
+    def of_client(self, text):
+        """Those to the client with this very address or registration number."""
+        return self.filter(Q(email__iexact=text) | Q(mandate__registration_number=text))
+
     def for_list(self):
         return self.select_related("app__logo", "mandate", "accountant", "asked_by", "answered_by")
 

@@ -11,6 +11,8 @@ PORTAL_SUPPORT_EMAIL  whom people ask when they are stuck; without it pages name
 PORTAL_DEBUG          1 for development only
 PORTAL_REQUESTS_PER_DAY  most mails with authorisation requests that one environment sends in 24 hours
 PORTAL_INVOICE_RULES  1 refuses invoices that break a rule of EN 16931; needs requirements-rules.txt
+PORTAL_CALLS_PER_MINUTE  most calls of the API with one set of keys (0: no limit)
+PORTAL_ORGANISATION_CALLS_PER_MINUTE  most calls for one organisation, with all keys together (0: no limit)
 PORTAL_BOOKS          1 serves Koppel Books too, a small bookkeeping package to try the API with, at /books/
 PORTAL_BOOKS_API      the API that Koppel Books calls (default: PORTAL_BASE_URL with /api/v1)
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
@@ -153,7 +155,12 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
     }
 DATABASES["default"]["CONN_MAX_AGE"] = None
-CACHES = {"default": env.cache_url("CACHE_URL", default="dbcache://portal_cache")}
+CACHES = {
+    "default": env.cache_url("CACHE_URL", default="dbcache://portal_cache"),
+    # Counted with every call, so no table: without Redis each web process counts by itself.
+    "limits": env.cache_url("CACHE_URL", default="locmemcache://limits")
+    | ({} if "CACHE_URL" in env.ENVIRON else {"OPTIONS": {"MAX_ENTRIES": 20_000}}),
+}
 
 # People and their logins
 
@@ -267,6 +274,8 @@ INVOICE_RULES = _read(env.bool, "PORTAL_INVOICE_RULES", False)
 REQUEST_MAILS_PER_DAY = _read(env.int, "PORTAL_REQUESTS_PER_DAY", 6000)
 REQUEST_MAILS_PER_ADDRESS_AND_DAY = 20
 CALLS_FLUSH_SECONDS = 2
+CALLS_PER_MINUTE = _read(env.int, "PORTAL_CALLS_PER_MINUTE", 6000)
+ORGANISATION_CALLS_PER_MINUTE = _read(env.int, "PORTAL_ORGANISATION_CALLS_PER_MINUTE", 12_000)
 
 # Koppel Books calls this very server: a process needs a thread more than it has such pages at a time.
 

@@ -8,6 +8,7 @@ from django.urls import include, path
 from accounts.views.profile import set_language
 from connections import api as connections_api
 from connections.api import api
+from connections.endpoints import gateways, integration_requests, oauth, parties
 from connections.invoices import api as invoices_api
 from connections.views.overview import home
 from portal import health
@@ -17,6 +18,10 @@ admin.site.login = secure_admin_login(second_factor_first(admin.site.login))
 admin.site.has_permission = staff_with_second_factor
 
 api.add_router("", connections_api.router)
+api.add_router("", oauth.router)
+api.add_router("", gateways.router)
+api.add_router("", parties.router)
+api.add_router("", integration_requests.router)
 api.add_router("", invoices_api.router)
 
 urlpatterns = [

@@ -58,14 +58,21 @@ playwright_runs() {
     .venv/bin/playwright --version >/dev/null 2>&1
 }
 
-# What the tests drive: a browser, and curl for the session of docs/api.md
+# What the tests drive: a browser, curl for the session of docs/api.md, and in CI the gateways of docs/gateways.md,
+# which start a server where they are installed
 has_tools() {
-    has_chromium && command -v curl >/dev/null
+    has_chromium && command -v curl >/dev/null && has_gateways
+}
+
+has_gateways() {
+    [ -z "${CI:-}" ] || [ -x /usr/sbin/nginx ]
 }
 
 get_tools() {
     sh scripts/apt.sh chromium curl libatomic1 fonts-dejavu-core ||
         echo "Without Chromium and curl the tests that need them are left out." >&2
+    has_gateways || sh scripts/apt.sh nginx-light caddy ||
+        echo "Without nginx and Caddy the tests of docs/gateways.md are left out." >&2
 }
 
 if ! cmp -s "$lock" "$stamp"; then

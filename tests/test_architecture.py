@@ -10,14 +10,16 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 
 from accounts.access import Gate
 from accounts.models import ElectronicAddress, User
-from connections.api import AppKeyAndSecret, api
+from connections.api import AppKeyAndSecret, SecurityTokenOfKeys, api
+from connections.endpoints.oauth import ClientCredentials, GatewayCredential
 from connections.functions import FUNCTIONS
 from connections.invoices import services as invoices
 from connections.invoices.models import Invoice, Reoffer
-from connections.models import App, Connection
+from connections.models import App, Connection, RefusedCall
 from connections.services import store_logo
 from partners.models import AuthorisationRequest, Batch, Mandate
 from tests.factories import AppFactory, MembershipFactory, UserFactory, ask, connect, let_in
@@ -87,7 +89,11 @@ def test_every_call_of_the_api_stands_behind_the_gate():
 
     assert len(operations) >= 7
     for operation in operations:
-        assert [type(auth) for auth in operation.auth_callbacks] == [AppKeyAndSecret]
+        assert [type(auth) for auth in operation.auth_callbacks] in (
+            [AppKeyAndSecret, SecurityTokenOfKeys],
+            [ClientCredentials],
+            [GatewayCredential],
+        )
 
 
 def test_every_function_that_answers_has_a_call_and_no_other_has():
@@ -121,6 +127,7 @@ class House:
     let_in: Mandate  # to an accountant
     batch: Batch
     job: Reoffer
+    refused: RefusedCall
 
     @property
     def organisation(self):
@@ -145,6 +152,7 @@ class House:
             "person": self.let_in.requests.get().asked_by_id,
             "batch": self.batch.uuid,
             "job": self.job.uuid,
+            "request_id": self.refused.request_id,
         }
         values |= others
         return reverse(name, kwargs={key: values[key] for key in self.arguments(name)})
@@ -182,6 +190,12 @@ def our_house():
         let_in=let_in(client=place),
         batch=Batch.objects.create(environment=member.environment, by=member, file_name="a.csv"),
         job=Reoffer.objects.create(organisation=sent.sender, by=member, number=0),
+        refused=RefusedCall.objects.create(
+            key_set=connection.key_sets.get(),
+            request_id="req_1",
+            code="ERRGRP3000006",
+            at=timezone.now(),
+        ),
     )
 
 

@@ -22,6 +22,7 @@ FIELDS = [
     "client_name", "note", "pays", "replace", "again", "word", "package", "colleague", "user", "users",
     "client", "file", "batch", "terms", "read", "shown", "seen", "scope", "owner", "application",
     "custom", "is_custom", "about", "since", "until", "invoice", "connection", "everything", "refused",
+    "id",
 ]  # fmt: skip
 
 
@@ -35,7 +36,10 @@ def naming(arguments, *kinds):
     return [name for name in names(*kinds) if arguments & OUR_VIEWS[name][1]]
 
 
-NUMBERS, TEXTS = {"pk", "number", "app", "person"}, {"token", "organisation_id", "organisation"}
+NUMBERS, TEXTS = (
+    {"pk", "number", "app", "person"},
+    {"token", "organisation_id", "organisation", "request_id"},
+)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ class Action(models.TextChoices):
     KEYS_FOUND = "connection.keys_found", _("Keys found by somebody and ended")
     CONNECTION_TAKEN_OVER = "connection.taken_over", _("Connection taken over")
     CONNECTION_USED = "connection.first_used", _("First call of the software")
+    CHANGE_ASKED = "connection.change_asked", _("Somebody asked to change what refused a call")
     CONNECTION_REVOKED = "connection.revoked", _("Connection revoked")
     CONNECTION_DELETED = "connection.deleted", _("Connection deleted")
     REQUEST_SENT = "request.sent", _("Authorisation request sent")
@@ -50,6 +51,9 @@ class Action(models.TextChoices):
     CLIENT_PERSON_REMOVED = "client.person_removed", _("Person of a partner removed")
     CLIENT_PERSON_READMITTED = "client.person_readmitted", _("Person of a partner let in again")
     CLIENT_FUNCTIONS_CHANGED = "client.functions_changed", _("What a partner may do changed")
+    FUNCTION_ADDED = "function.added", _("API function added to the catalogue")
+    GATEWAY_CREATED = "gateway.created", _("Gateway created")
+    GATEWAY_ENDED = "gateway.ended", _("Gateway ended")
     INVOICES_REOFFERED = "invoice.reoffered", _("Invoices re-offered to the API")
     NAME_ERASED = "log.name_erased", _("Name of a former user erased from the log")
     LINES_RETIRED = "log.lines_retired", _("Old lines taken out of the log")
@@ -103,7 +107,9 @@ class Event(models.Model):
     check value over this and all earlier lines (see accounts.events.chain).
     """
 
-    environment = models.ForeignKey("accounts.Environment", models.PROTECT, related_name="events")
+    environment = models.ForeignKey(  # none for what support does for the whole portal
+        "accounts.Environment", models.PROTECT, null=True, related_name="events"
+    )
     organisation = models.ForeignKey(
         "accounts.Organisation", models.PROTECT, null=True, blank=True, related_name="events"
     )

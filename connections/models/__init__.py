@@ -1,8 +1,25 @@
 """Apps, connections, their keys, and what was called with them."""
 
 from connections.models.apps import App, AppLogo
-from connections.models.calls import CallCount
+from connections.models.calls import CallCount, RefusedCall
 from connections.models.connections import Access, Connection
+from connections.models.functions import AddedFunction, catalogue, function_named, functions_of
+from connections.models.gateways import Gateway
 from connections.models.key_sets import KeySet
+from connections.models.tokens import SecurityToken
 
-__all__ = ["Access", "App", "AppLogo", "CallCount", "Connection", "KeySet"]
+__all__ = [
+    "Access",
+    "AddedFunction",
+    "App",
+    "AppLogo",
+    "CallCount",
+    "Connection",
+    "Gateway",
+    "KeySet",
+    "RefusedCall",
+    "SecurityToken",
+    "catalogue",
+    "function_named",
+    "functions_of",
+]

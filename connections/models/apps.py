@@ -10,7 +10,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Environment, Organisation, Plan
-from connections.functions import in_order
+from connections.models.functions import functions_of
 
 
 class AppQuerySet(models.QuerySet):
@@ -122,7 +122,7 @@ class App(models.Model):
     @property
     def asked(self):
         """The API functions that the app asks for, in the order of the catalogue."""
-        return in_order(self.functions)
+        return functions_of(self.functions)
 
     @property
     def logo_url(self):

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Organisation
 from connections.errors import ERRORS, INVALID_KEYS
 from connections.models.key_sets import KeySet
 
@@ -78,3 +80,45 @@ class CallCount(models.Model):
     def error(self):
         """Why the call was refused, or None."""
         return ERRORS.get(self.code)
+
+
+class RefusedCallQuerySet(models.QuerySet):
+    def within_reach_of(self, user):
+        """Those of the user's organisations; of a client's, only with keys of the user's environment."""
+        connections = Q(key_set__connection__organisation__environment=user.environment_id)
+        connections |= Q(key_set__connection__mandate__accountant=user.environment_id)
+        organisations = Organisation.objects.reachable_by(user)
+        return self.filter(connections, key_set__connection__organisation__in=organisations)
+
+
+class RefusedCall(models.Model):
+    """One call that was refused after its Secret was proved: what a request ID stands for (R44).
+
+    Of each key set the newest 200 of the last 30 days are kept, written off the request path.
+    """
+
+    key_set = models.ForeignKey(KeySet, models.CASCADE, related_name="refused")
+    request_id = models.CharField(max_length=40, unique=True)
+    at = models.DateTimeField(db_index=True)
+    function = models.CharField(max_length=40, blank=True)
+    code = models.CharField(max_length=13)
+    reason = models.CharField(max_length=20, blank=True)
+    details = models.JSONField(default=dict)  # what the answer said beside that
+    network = models.CharField(max_length=45)
+    asked_at = models.DateTimeField(null=True)
+
+    objects = RefusedCallQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["key_set", "-id"], name="refused_newest")]
+
+    def __str__(self):
+        return self.request_id
+
+    @property
+    def error(self):
+        """Why it was refused; None when a later release has no such code any more."""
+        return ERRORS.get(self.code)
+
+    def get_absolute_url(self):
+        return f"{reverse('connections:request')}?id={self.request_id}"

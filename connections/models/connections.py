@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Environment, Membership, Organisation, User, with_integrations
 from accounts.roles import Permission, roles_that_allow
 from connections import rights
-from connections.functions import FUNCTIONS
 from connections.models.apps import App
 from connections.models.key_sets import KeySet
 
@@ -285,7 +284,7 @@ class Connection(models.Model):
             return ", ".join(uses)
         return _("%(count)s of %(all)s API functions") % {
             "count": len(allowed),
-            "all": len(FUNCTIONS),
+            "all": len(self.app.functions),
         }
 
     def get_absolute_url(self):

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -27,24 +27,26 @@ class KeySetQuerySet(models.QuerySet):
             tags |= Q(pepper=number, leak_tag=keys.leak_tag(secret.reveal(), pepper=pepper))
         return self.live().filter(tags)
 
-    def for_call(self, app_key):
-        """The key set of `app_key` with all that a call's checks read, in one query; or None."""
+    def of_token(self, token: keys.Secret):
+        """The key set whose SecurityToken this is, dead or alive, with the scopes and end of the token."""
+        digest = keys.token_digest(token.reveal())
+        return self.filter(tokens__digest=digest).annotate(
+            token_scopes=F("tokens__scopes"), token_ends=F("tokens__expires_at")
+        )
+
+    def for_call(self):
+        """With all that a call's checks read, in one query."""
         members = Membership.objects.filter(
             user=OuterRef("connection__owner"), organisation=OuterRef("connection__organisation")
         )
-        return (
-            self.select_related(
-                "connection__app",
-                "connection__owner",
-                "connection__organisation__environment",
-                "connection__mandate__accountant",
-            )
-            .annotate(
-                owner_is_member=Exists(members),
-                owner_accesses=Subquery(members.values("accesses")[:1]),
-            )
-            .filter(app_key=app_key)
-            .first()
+        return self.select_related(
+            "connection__app",
+            "connection__owner",
+            "connection__organisation__environment",
+            "connection__mandate__accountant",
+        ).annotate(
+            owner_is_member=Exists(members),
+            owner_accesses=Subquery(members.values("accesses")[:1]),
         )
 
 
@@ -75,6 +77,8 @@ class KeySet(models.Model):
         User, models.PROTECT, null=True, editable=False, related_name="+"
     )
     retired_because = models.CharField(max_length=12, choices=Retired, blank=True, editable=False)
+
+    token_scopes = token_ends = None  # those of the token by which it was found; see `of_token`
 
     objects = KeySetQuerySet.as_manager()
 

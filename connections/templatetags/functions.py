@@ -3,10 +3,10 @@
 from django import template
 
 from accounts.roles import Permission
-from connections.functions import in_order
+from connections.models import functions_of
 
 register = template.Library()
-register.filter("functions", in_order)
+register.filter("functions", functions_of)
 
 
 @register.filter

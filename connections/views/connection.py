@@ -18,9 +18,8 @@ from accounts.roles import Permission
 from connections import services
 from connections.errors import SCOPE_MISSING
 from connections.forms import EditAccessForm, NewKeysForm, TakeOverForm
-from connections.functions import FUNCTIONS
 from connections.history import with_since
-from connections.models import CallCount, Connection
+from connections.models import CallCount, Connection, catalogue, function_named
 from connections.views.create import already_created_page, keys_page
 
 CHART_DAYS = 30
@@ -42,7 +41,7 @@ def detail(request, organisation, number):
         "still_calling": calls.still_calling().aggregate(
             calls=Sum("calls", default=0), last_at=Max("last_at")
         ),
-        "marks": with_since(connection, connection.rights.marks(FUNCTIONS.values())),
+        "marks": with_since(connection, connection.rights.marks(catalogue().values())),
         "waiting": connection.offers.ready().count(),
         "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(
             "-version"
@@ -244,8 +243,8 @@ def refusals_of(connection, calls):
     refusals = list(reasons.values())[:10]
     accepted = dict(calls.filter(code="").values_list("function").annotate(Max("last_at")))
     for refusal in refusals:
-        missing = refusal.code == SCOPE_MISSING.code and refusal.function in FUNCTIONS
-        refusal.mark = connection.rights.mark(FUNCTIONS[refusal.function]) if missing else None
+        missing = refusal.code == SCOPE_MISSING.code and function_named(refusal.function)
+        refusal.mark = connection.rights.mark(missing) if missing else None
         refusal.mended = refusal.last_at < accepted.get(refusal.function, refusal.last_at)
     return refusals
 

@@ -1,5 +1,6 @@
 """The page about the HTTP API, for the makers of software: made from its own tables."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,12 +14,33 @@ from connections.api import api
 from connections.errors import ERRORS
 from connections.functions import FUNCTIONS, ApiFunction
 
-EXAMPLES = {"{organisation}": "KPNL10017", "{id}": "2c6f0b1e-6a0f-4d0a-9d57-0b7c3f7f9a51"}
+EXAMPLES = {
+    "{organisation}": "KPNL10017",
+    "{party}": "KPNL10017",
+    "{id}": "2c6f0b1e-6a0f-4d0a-9d57-0b7c3f7f9a51",
+}
+QUERIES = {"GetParties": "?q=KPNL10017", "verify": "?function=SendDocument&organisation=KPNL10017"}
+FORMS = {
+    "token": {"grant_type": "client_credentials"},
+    "revokeToken": {"token": "kpt_…"},
+    "introspect": {"token": "kpt_…"},
+}
+REQUEST = {
+    "client_name": "Bakkerij De Molen",
+    "email": "sanne@demolen.example",
+    "registration_number": "71234561",
+    "app": "Yuki",
+}
+OBJECTS = {
+    "RequestAppIntegration": REQUEST,
+    "SetInboxDocumentStatus": {"status": "paid"},
+}
+WITHOUT_FUNCTION = ["me", "token", "revokeToken", "verify", "introspect"]
 
 
 @dataclass(frozen=True)
 class Call:
-    """One method at one address."""
+    """One method at one address, with an example for a shell and one for Python."""
 
     name: str
     method: str
@@ -28,21 +50,50 @@ class Call:
     answer: list[str]
 
     @property
-    def curl(self) -> str:
-        """The call as one line for a shell."""
+    def id(self) -> str:
+        return f"call-{self.name}"
+
+    @property
+    def address(self) -> str:
         address = settings.PORTAL_BASE_URL + self.path
         for name, example in EXAMPLES.items():
             address = address.replace(name, example)
+        return address + QUERIES.get(self.name, "")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.name == "SendDocument":
+            return {"Content-Type": "application/xml", "Idempotency-Key": "2026-0042"}
+        return {}
+
+    @property
+    def curl(self) -> str:
         lines = ['curl --user "$APP_KEY:$SECRET"']
-        if self.path.endswith("/outbox") and self.method == "POST":
-            lines += [
-                '--header "Content-Type: application/xml"',
-                '--header "Idempotency-Key: 2026-0042"',
-            ]
-            lines += ["--data-binary @invoice.xml"]
+        lines += [f'--header "{name}: {value}"' for name, value in self.headers.items()]
+        if self.name == "SendDocument":
+            lines.append("--data-binary @invoice.xml")
+        elif self.name in OBJECTS:
+            lines.append('--header "Content-Type: application/json"')
+            lines += [f"--request {self.method}"] if self.method != "POST" else []
+            lines.append(f"--data '{json.dumps(OBJECTS[self.name])}'")
+        elif self.name in FORMS:
+            lines += [f'--data "{name}={value}"' for name, value in FORMS[self.name].items()]
         elif self.method != "GET":
-            lines += [f"--request {self.method}"]
-        return " \\\n  ".join([*lines, address])
+            lines.append(f"--request {self.method}")
+        return " \\\n  ".join([*lines, f'"{self.address}"'])
+
+    @property
+    def python(self) -> str:
+        lines = [f'"{self.address}"', "auth=(APP_KEY, SECRET)"]
+        lines += [f"headers={json.dumps(self.headers)}"] if self.headers else []
+        if self.name == "SendDocument":
+            lines.append('data=Path("invoice.xml").read_bytes()')
+        elif self.name in OBJECTS:
+            lines.append(f"json={json.dumps(OBJECTS[self.name])}")
+        elif self.name in FORMS:
+            lines.append(f"data={json.dumps(FORMS[self.name], ensure_ascii=False)}")
+        inside = "".join(f"    {line},\n" for line in lines)
+        return f"answer = requests.{self.method.lower()}(\n{inside})"
 
 
 @dataclass(frozen=True)
@@ -58,6 +109,7 @@ class Entry:
 def api_docs(request):
     context = {
         "entries": _entries(),
+        "others": _others(),
         "errors": [(error, _with_code(error.mend)) for error in ERRORS.values()],
         "api_root": f"{settings.PORTAL_BASE_URL}/api/v1",
     }
@@ -65,15 +117,12 @@ def api_docs(request):
 
 
 @cache
-def _entries():
+def _calls() -> dict[str, Call]:
+    """Every call of the API by its operationId."""
     document = api.get_openapi_schema(path_prefix="/api/v1/")
-    return [Entry(function, _calls_of(function, document)) for function in FUNCTIONS.values()]
-
-
-def _calls_of(function, document):
-    return [
-        Call(
-            f"call-{operation['operationId']}",
+    return {
+        operation["operationId"]: Call(
+            operation["operationId"],
             method.upper(),
             path,
             [" ".join(text.split()) for text in operation.get("description", "").split("\n\n")],
@@ -86,8 +135,25 @@ def _calls_of(function, document):
         )
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
-        if operation["operationId"] in (function.name, f"{function.name}Confirm")
+    }
+
+
+def _entries():
+    return [
+        Entry(
+            function,
+            [
+                call
+                for name, call in _calls().items()
+                if name in (function.name, f"{function.name}Confirm")
+            ],
+        )
+        for function in FUNCTIONS.values()
     ]
+
+
+def _others():
+    return [_calls()[name] for name in WITHOUT_FUNCTION]
 
 
 def _fields(operation, schemas):

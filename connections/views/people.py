@@ -24,8 +24,7 @@ from accounts.ripples import ask_first
 from accounts.roles import Permission
 from connections import services
 from connections.forms import ConnectionForm, CustomApp, NewKeyForm, PersonAccessesForm
-from connections.functions import FUNCTIONS
-from connections.models import App, Connection
+from connections.models import App, Connection, catalogue
 from connections.views.create import already_created_page, keys_page
 from partners.models import Mandate
 from portal.paging import page_of
@@ -234,7 +233,7 @@ def _app(request, organisation):
         app = usable.called(name)
         if app or comes_from_partner(request.user, organisation):  # a partner's people add none
             return app
-        return App(environment=organisation.environment, name=name, functions=list(FUNCTIONS))
+        return App(environment=organisation.environment, name=name, functions=list(catalogue()))
     number = asked.get("app", "")
     return usable.filter(pk=number).first() if re.fullmatch(r"[0-9]{1,9}", number) else None
 

@@ -16,7 +16,7 @@ from accounts.roles import Permission
 from connections import keys, services
 from connections.forms import FoundKeyForm
 from connections.functions import FUNCTIONS
-from connections.models import App
+from connections.models import App, catalogue
 
 
 @public_page
@@ -62,7 +62,7 @@ def connect(request):
     wishes = {
         "app": app.pk,
         "name": request.GET.get("name", "").replace("\0", "")[:60],
-        "functions": ",".join(name for name in FUNCTIONS if name in asked),
+        "functions": ",".join(name for name in catalogue() if name in asked),
     }
     query = urlencode({key: value for key, value in wishes.items() if value})
     return redirect(f"{reverse('connections:choose-organisation')}?{query}")

@@ -1,5 +1,6 @@
 """Who lives in the demonstration, and what they did: all through the services, so that every rule holds."""
 
+import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -403,14 +404,21 @@ def _call(made):
         if (timezone.localdate() - timedelta(days=ago)).weekday() < 5
     )
     old_set = made["transport"].connection.key_sets.get(version=1)
-    for key_set, name, code in (
-        (live["bakery"], "GetInboxDocuments", ""),
-        (live["bakery"], "SendDocument", ""),
-        (live["transport"], "GetInboxDocuments", ""),
-        (live["webshop"], "SendDocument", ""),
-        (live["webshop"], "GetOutboxDocuments", SCOPE_MISSING.code),
-        (old_set, "GetInboxDocuments", INVALID_KEYS.code),
-        (live["revoked"], "GetInboxDocuments", INVALID_KEYS.code),
+    for key_set, name, code, reason in (
+        (live["bakery"], "GetInboxDocuments", "", ""),
+        (live["bakery"], "SendDocument", "", ""),
+        (live["transport"], "GetInboxDocuments", "", ""),
+        (live["webshop"], "SendDocument", "", ""),
+        (live["webshop"], "GetOutboxDocuments", SCOPE_MISSING.code, "app"),
+        (old_set, "GetInboxDocuments", INVALID_KEYS.code, "superseded"),
+        (live["revoked"], "GetInboxDocuments", INVALID_KEYS.code, "revoked"),
     ):
-        CALLS.note(key_set.pk, function=name, code=code, request_id="", network="192.0.2.0/24")
+        CALLS.note(
+            key_set.pk,
+            function=name,
+            code=code,
+            request_id=f"req_{secrets.token_hex(10)}",
+            network="192.0.2.0/24",
+            extra={"reason": reason},
+        )
     CALLS.flush()

@@ -15,7 +15,7 @@ from accounts import services
 from accounts.models import User
 from accounts.roles import Role
 from connections import keys
-from connections.models import App, Connection, KeySet
+from connections.models import App, Connection, KeySet, RefusedCall
 from partners.models import AuthorisationRequest, Mandate, Partnership, digest_of, new_token
 from portal.demo import story
 from tests.browsing import troubles_of
@@ -74,6 +74,7 @@ def places():
     running = here.reoffers.create(by=bakery.owner, number=2)  # the worker is not there to do it
     running.lines.create(invoice=here.inbox.first())
     running.lines.create(invoice=here.inbox.last(), state="offered")
+    refused = RefusedCall.objects.get(key_set__connection=webshop)
 
     def about(page, connection):
         return connection.url(page)
@@ -106,6 +107,8 @@ def places():
         ("accesses", about("accesses", bakery)),
         ("test", about("test", bakery)),
         ("test-refused", about("test", webshop)),
+        ("request", refused.get_absolute_url()),
+        ("request-nothing-found", at("connections:request") + "?id=req_0"),
         ("revoke", about("revoke", bakery)),
         ("revoke-again", about("revoke", revoked)),
         ("delete", about("delete", revoked)),

@@ -121,7 +121,10 @@ def test_openapi_describes_every_call_with_its_refusals(client, db):
         operation = document["paths"]["/api/v1" + function.path][function.method.lower()]
         assert operation["operationId"] == name
         assert {"401", "403"} <= operation["responses"].keys()
-        assert operation["security"] == [{"AppKeyAndSecret": []}]
+        assert operation["security"] == [
+            {"AppKeyAndSecret": []},
+            {"SecurityTokenOfKeys": []},
+        ]
 
 
 class Links(HTMLParser):

@@ -203,7 +203,7 @@ def test_errors_of_the_framework_look_like_ours(client, method, path, expected):
 
 
 def test_what_breaks_answers_in_our_form_without_a_trace(connected, software, monkeypatch):
-    monkeypatch.setattr("connections.api.in_order", lambda _names: 1 / 0)
+    monkeypatch.setattr("connections.api.functions_of", lambda _names: 1 / 0)
 
     broken = software.me()
 

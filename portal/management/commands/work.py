@@ -8,8 +8,10 @@ from django.db import close_old_connections
 
 from accounts.events.services import chain_waiting
 from accounts.mail.services import send_due
+from connections.calls import forget_refused
 from connections.invoices.reoffers import reoffer_next
 from connections.services import remind_unused
+from connections.tokens import forget_expired
 from partners.imports import send_next
 from partners.services import expire_due, warn_due
 
@@ -18,14 +20,12 @@ log = logging.getLogger(__name__)
 # What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
 ALWAYS = (chain_waiting, send_due, send_next, reoffer_next)
-NOW_AND_THEN = (warn_due, expire_due, remind_unused)
+NOW_AND_THEN = (warn_due, expire_due, remind_unused, forget_expired, forget_refused)
 NOW_AND_THEN_SECONDS = 600
 
 
 class Command(BaseCommand):
-    help = (
-        "Does what waits (mails, events, files, re-offers, expiry) until told to stop (SIGTERM)."
-    )
+    help = "Does what waits (mails, events, files, re-offers, expiry) until told to stop (SIGTERM)."
 
     def add_arguments(self, parser):
         parser.add_argument("--once", action="store_true", help="do what waits now and end")
