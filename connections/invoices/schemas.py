@@ -4,21 +4,12 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from django.utils import timezone
 from ninja import Field, Schema
-from pydantic import AfterValidator, StringConstraints
+from pydantic import StringConstraints
 
+from connections.api import Moment
 from connections.invoices.history import told_to_receiver, told_to_sender
 
-
-def _in_our_time(moment):
-    """A moment that every database can compare with; without a zone it is in that of the portal."""
-    if not 1900 < moment.year < 9000:
-        raise ValueError("Not a moment between 1901 and 8999.")
-    return moment if moment.tzinfo else timezone.make_aware(moment)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_our_time)]
 Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]  # no database keeps a NUL
 Settable = Literal["received", "opened", "paid", "rejected"]
 Received = Literal["received", "downloaded", "opened", "paid", "rejected", "duplicate"]
