@@ -214,7 +214,7 @@ def hand_over(administration: Administration, invoice: BookedInvoice) -> None:
                 administration.organisation_id, bytes(invoice.xml), str(invoice.uuid)
             )
         invoice.api_id = invoice.answer["id"]
-        delivered = invoice.answer["status"] == "delivered"
+        delivered = invoice.answer["status"] != "delivery failed"
         invoice.state = State.DELIVERED if delivered else State.FAILED
     except Failed as failure:
         invoice.answer = failure.finding

@@ -13,8 +13,8 @@ class Offers(ReadOnlyInline):
 
 @admin.register(Invoice)
 class InvoiceAdmin(ReadOnlyAdmin):
-    list_display = ["number", "kind", "sender_name", "receiver_name", "issue_date", "created_at"]
-    list_filter = ["kind", ("receiver", admin.EmptyFieldListFilter)]
+    list_display = ["number", "kind", "sender_name", "receiver_name", "status", "created_at"]
+    list_filter = ["kind", "status"]
     search_fields = ["=uuid", "=number", "=sender__organisation_id", "=receiver__organisation_id"]
     date_hierarchy = "created_at"
     show_full_result_count = False

@@ -51,8 +51,9 @@ _XML_BODY = {
 def send_document(request, organisation: str):
     """Send a UBL Invoice or CreditNote, as the body of the request, at most 10 MB.
 
-    201: stored and delivered. 200: the same Idempotency-Key sent the same document before; this is that
-    invoice. The answer comes after the invoice is safely stored, so repeat without fear when none comes.
+    201: stored and delivered; `duplicate` when the receiver has it from you already. 200: the same
+    Idempotency-Key sent the same document before; this is the answer of that time. The answer comes after
+    the invoice is safely stored, so repeat without fear when none comes.
     """
     call = request.auth
     key = _idempotency_key(request)
@@ -80,7 +81,7 @@ def send_document(request, organisation: str):
         raise ApiError(
             errors.RECEIVER_UNKNOWN, id=str(invoice.uuid), receiver=invoice.receiver_address
         )
-    return Status(201 if new else 200, schemas.sent(invoice))
+    return Status(201 if new else 200, schemas.just_sent(invoice))
 
 
 @function("GetOutboxDocuments", router, response={200: SentPage, 422: Problem})

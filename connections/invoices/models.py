@@ -130,10 +130,9 @@ class Invoice(models.Model):
     status = models.CharField(max_length=15, choices=Status, editable=False)
     # When the status changed last. A download does not count: lists stay still while software fetches.
     changed_at = models.DateTimeField(default=timezone.now, editable=False)
-    duplicate_of = (
-        models.ForeignKey(  # the one it is, or was before "Mark as original", a duplicate of
-            "self", models.PROTECT, null=True, editable=False, related_name="duplicates"
-        )
+    # Which one it is a duplicate of, or was before "Mark as original".
+    duplicate_of = models.ForeignKey(
+        "self", models.PROTECT, null=True, editable=False, related_name="duplicates"
     )
 
     objects = InvoiceQuerySet.as_manager()

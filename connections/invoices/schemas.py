@@ -9,6 +9,7 @@ from pydantic import StringConstraints
 
 from connections.api import Moment
 from connections.invoices.history import told_to_receiver, told_to_sender
+from connections.invoices.models import Status, to_sender
 
 Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]  # no database keeps a NUL
 Settable = Literal["received", "opened", "paid", "rejected"]
@@ -127,6 +128,13 @@ class InboxListing(Listing):
 def sent(invoice) -> dict:
     """A SentOut; needs sender and receiver."""
     return {**_invoice(invoice), "status": invoice.sent_status}
+
+
+def just_sent(invoice) -> dict:
+    """A SentOut as it was on arrival, so that a repetition is answered like the first time (R48)."""
+    status = Status.DUPLICATE if invoice.duplicate_of_id else Status.RECEIVED
+    arrival = {"status": to_sender(status), "changed_at": invoice.created_at}
+    return {**_invoice(invoice), **arrival}
 
 
 def received(invoice) -> dict:

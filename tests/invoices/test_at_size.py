@@ -12,7 +12,7 @@ from django.utils import timezone
 from connections.invoices.models import Invoice, Offer
 from tests.invoices.test_pages import at, signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 FEW, MANY = 100, int(os.environ.get("AT_SIZE", "1000"))
 PAGES = [
     ("received-of", ""),

@@ -128,6 +128,15 @@ def test_the_same_idempotency_key_is_the_same_invoice(seller, buyer):
     assert Invoice.objects.count() == Document.objects.count() == 1
 
 
+def test_a_repetition_is_answered_like_the_first_time_whatever_became_of_it(seller, buying):
+    headers = {"Idempotency-Key": "order-1"}
+    first = seller.send(invoice(), **headers)
+    invoices.set_status(invoice=Invoice.objects.get(), status="paid", through=buying[0])
+
+    assert seller.send(invoice(), **headers).json() == first.json()
+    assert seller.get("/outbox").json()["items"][0]["status"] == "paid"
+
+
 def test_an_idempotency_key_for_another_document_is_refused(seller):
     headers = {"Idempotency-Key": "order-1"}
     seller.send(invoice(number="A"), **headers)
