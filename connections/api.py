@@ -441,12 +441,6 @@ def _wrong_input(request, wrong):
     return errors.answer(request, errors.WRONG_INPUT, details=details)
 
 
-@api.exception_handler(HttpError)
-def _no_json(request, unreadable):
-    details = [{"field": "body", "message": str(unreadable)}]
-    return errors.answer(request, errors.WRONG_INPUT, details=details)
-
-
 class OrganisationOut(Schema):
     id: str
     name: str
@@ -486,7 +480,7 @@ class MeOut(Schema):
     openapi_extra=documented(*OF_THE_GATE),
 )
 def me(request):
-    """Test the keys: who they are, what they open. Answers whatever the scopes are (R24)."""
+    """Test the keys: who they are, what they open. Answers whatever the scopes are."""
     call = request.auth
     return {
         "app": call.connection.app.name,
