@@ -480,7 +480,7 @@ class MeOut(Schema):
     openapi_extra=documented(*OF_THE_GATE),
 )
 def me(request):
-    """Test the keys: who they are, what they open. Answers whatever the scopes are (R24)."""
+    """Test the keys: who they are, what they open. Answers whatever the scopes are."""
     call = request.auth
     return {
         "app": call.connection.app.name,
