@@ -108,7 +108,7 @@ def integration_requests(request, organisation: str, listing: Query[RequestListi
     refusals=[errors.MAY_NOT_ASK],
 )
 def request_app_integration(request, organisation: str, body: RequestIn):
-    """Send an authorisation request to a client (R30); the mail is on its way when the answer comes.
+    """Send an authorisation request to a client; the mail is on its way when the answer comes.
 
     201: sent. 200: the same Idempotency-Key sent the same request before; this is that request.
     """
@@ -138,7 +138,7 @@ def request_app_integration(request, organisation: str, body: RequestIn):
 )
 @sensitive_variables()
 def request_app_integration_credentials(request, organisation: str, id: str):
-    """Make the keys of a client who accepted, once for each request: the Secret is in this answer only (R14).
+    """Make the keys of a client who accepted, once for each request: the Secret is in this answer only.
 
     They live on the owner of the calling keys. A repeated call makes nothing, and says which keys there are.
     """

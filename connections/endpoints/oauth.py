@@ -161,7 +161,7 @@ _TOKEN_FIELD = {"token": {}, "token_type_hint": {}}
 )
 @sensitive_variables()
 def token(request):
-    """Exchange the keys for a SecurityToken of 4 hours (OAuth 2.0 client credentials, R42).
+    """Exchange the keys for a SecurityToken of 4 hours (OAuth 2.0 client credentials).
 
     At most 20 are alive at a time, of more the oldest ends. A token ends with its keys, and opens what the
     keys open at the moment of the call; `scope` narrows it.
@@ -207,7 +207,7 @@ def revoke(request):
 )
 @sensitive_variables()
 def introspect(request):
-    """Tell a gateway what a SecurityToken opens at this moment (RFC 7662, R46)."""
+    """Tell a gateway what a SecurityToken opens at this moment (RFC 7662)."""
     given = _token_field(request)
     try:
         call = given and SecurityTokenOfKeys(None).call_of(request, given)

@@ -125,7 +125,10 @@ def _calls() -> dict[str, Call]:
             operation["operationId"],
             method.upper(),
             path,
-            [" ".join(text.split()) for text in operation.get("description", "").split("\n\n")],
+            [
+                _with_code(" ".join(text.split()))
+                for text in operation.get("description", "").split("\n\n")
+            ],
             [
                 parameter
                 for parameter in operation.get("parameters", [])
