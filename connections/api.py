@@ -397,6 +397,8 @@ class Problem(Schema):
     id: str = Field(None, description="What was kept, or what there is already")
     receiver: str = Field(None, description="The address that reaches nobody")
     app_key: str = Field(None, description="The keys that exist already")
+    status: str = Field(None, description="The status that the invoice has")
+    possible: list[str] = Field(None, description="What its status can be set to")
     retry_after: int = Field(None, description="Seconds to wait")
 
 

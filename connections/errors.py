@@ -253,8 +253,8 @@ class ApiError(Exception):
         self.extra = extra
 
 
-def answer(request, error: ErrorCode, /, *, status: int = 0, **extra) -> JsonResponse:
-    """The one form of every error of the API; `status` where a standard asks for another one."""
+def answer(request, error: ErrorCode, /, *, http_status: int = 0, **extra) -> JsonResponse:
+    """The one form of every error of the API; `http_status` where a standard asks for another one."""
     body = {
         "code": error.code,
         "message": error.message,
@@ -269,7 +269,7 @@ def answer(request, error: ErrorCode, /, *, status: int = 0, **extra) -> JsonRes
         headers["Retry-After"] = str(extra["retry_after"])
     if error.status == 401:
         headers["WWW-Authenticate"] = _challenge(request)
-    response = JsonResponse(body, status=status or error.status, headers=headers)
+    response = JsonResponse(body, status=http_status or error.status, headers=headers)
     response.error_code = error.code  # what the call is counted under
     response.error_extra = extra
     return response

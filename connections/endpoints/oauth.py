@@ -52,7 +52,7 @@ def _refused(request, refusal):
     return errors.answer(
         request,
         error,
-        status=error.status if error.status in _KEPT_STATUSES else 400,
+        http_status=error.status if error.status in _KEPT_STATUSES else 400,
         error=_NAMES.get(error.code) or _NAMES.get(error.status, "invalid_request"),
         error_description=error.message,
         **refusal.extra,

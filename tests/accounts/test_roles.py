@@ -4,6 +4,7 @@ from accounts.roles import GRANTS, OPEN_TO_PARTNERS, Permission, Role, allows, r
 
 LOWEST_ROLE = {
     "view_organisation": "basic",
+    "handle_invoices": "basic",
     "manage_keys": "advanced",
     "manage_apps": "advanced",
     "send_requests": "advanced",
@@ -36,5 +37,10 @@ def test_an_unknown_role_allows_nothing(role):
     assert not any(allows(role, permission) for permission in Permission)
 
 
-def test_people_of_a_partner_never_get_further_than_connections():
-    assert sorted(OPEN_TO_PARTNERS) == ["manage_keys", "take_over", "view_organisation"]
+def test_people_of_a_partner_never_get_further_than_connections_and_invoices():
+    assert sorted(OPEN_TO_PARTNERS) == [
+        "handle_invoices",
+        "manage_keys",
+        "take_over",
+        "view_organisation",
+    ]
