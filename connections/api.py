@@ -299,8 +299,8 @@ def _near(value: datetime) -> datetime:
     return value.astimezone(UTC) if value.tzinfo else timezone.make_aware(value)
 
 
-# Not the numbers that pydantic takes for a time too, none that a time zone moves out of the calendar, and in a
-# time zone that PostgreSQL knows
+# Not the numbers that pydantic takes for a time too, none that a time zone moves out of the calendar, and
+# in a time zone that PostgreSQL knows
 Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_near)]
 
 
