@@ -10,7 +10,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from urllib.parse import unquote_plus
 
@@ -296,10 +296,11 @@ def _written(value):
 def _near(value: datetime) -> datetime:
     if not 1970 <= value.year <= 9000:
         raise ValueError("It lies too far away.")
-    return value if value.tzinfo else timezone.make_aware(value)
+    return value.astimezone(UTC) if value.tzinfo else timezone.make_aware(value)
 
 
-# Not the numbers that pydantic takes for a time too, and none that a time zone moves out of the calendar
+# Not the numbers that pydantic takes for a time too, none that a time zone moves out of the calendar, and
+# in a time zone that PostgreSQL knows
 Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_near)]
 
 

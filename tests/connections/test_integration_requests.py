@@ -179,6 +179,15 @@ def test_requests_are_listed_with_filters(software, wish, accountant):
     assert found(created_to="2020-01-01T00:00:00") == []
 
 
+def test_a_moment_may_be_told_in_any_time_zone(software, wish):
+    software.post(data=wish)
+
+    def found(moment):
+        return len(software.get("/integration-requests", created_from=moment).json()["items"])
+
+    assert (found("2020-01-01T00:00:00-22:55"), found("2713-07-16T22:59:11.2-22:55")) == (1, 0)
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-12:00", "soon"])
 def test_moments_out_of_this_world_are_wrong_input(software, moment):
     assert software.get("/integration-requests", created_from=moment).status_code == 422
