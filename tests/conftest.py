@@ -54,9 +54,10 @@ def django_db_setup(django_db_setup):
 
     from accounts.events import guards
 
-    empty = connection.ops.execute_sql_flush
+    operations = type(connection.ops)  # a thread with an event loop has a connection of its own
+    empty = operations.execute_sql_flush
     down, up = guards.down(connection.vendor), list(guards.sql(connection.vendor))
-    connection.ops.execute_sql_flush = lambda statements: empty([*down, *statements, *up])
+    operations.execute_sql_flush = lambda self, sql: empty(self, [*down, *sql, *up])
 
 
 if HAS_BROWSER:
