@@ -1,4 +1,4 @@
-"""The rules of EN 16931, the European norm for invoices, where they are installed (decision 25). Pure.
+"""The rules of EN 16931, the European norm for invoices, where they are installed (decision 22). Pure.
 
 They are a stylesheet that reports what an invoice breaks; Saxon runs it, in a thread of its own, because its
 processor belongs to the thread that made it.
