@@ -10,6 +10,7 @@ from accounts import services as accounts
 from accounts.models import Environment, Membership, Organisation
 from accounts.roles import OPEN_TO_PARTNERS, Role
 from connections import services as connections
+from connections.invoices import reoffers
 from connections.invoices import services as invoices
 from connections.models import Access, App, Connection
 from partners import refusals, services
@@ -82,7 +83,7 @@ def test_colleagues_of_the_asker_read_the_whole_checklist(browser_of, mandate, a
 @pytest.mark.parametrize("name", names("organisation"))
 def test_colleagues_of_the_asker_are_stopped_at_every_page(browser_of, mandate, colleague, name):
     connect(mandate.organisation.memberships.first().user, mandate.organisation)
-    values = {"number": 1, "app": AppFactory().pk, "uuid": uuid.uuid4()}
+    values = {"number": 1, "app": AppFactory().pk, "uuid": uuid.uuid4(), "job": uuid.uuid4()}
     chosen = {key: values[key] for key in OUR_VIEWS[name][1] if key in values}
 
     for method in ("get", "post"):
@@ -415,7 +416,7 @@ def test_an_accountant_offers_invoices_again_to_its_own_connections_alone(asker,
     theirs, _pair = connect(asker, mandate.organisation)
 
     offered = [
-        invoices.connections_to_offer(mandate.organisation, by) for by in (asker, member.user)
+        reoffers.connections_to_offer(mandate.organisation, by) for by in (asker, member.user)
     ]
 
     assert offered == [[theirs], [own, theirs]]
