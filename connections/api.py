@@ -95,7 +95,7 @@ class _Gate(HttpAuthBase):
         self.limited = limited
 
     def __call__(self, request) -> Call | None:
-        _refuse_misplaced(request)
+        refuse_misplaced(request)
         key_set = self._proved(request)
         if key_set is None:
             return None
@@ -182,8 +182,8 @@ def _spend(request, key_set):
         raise ApiError(errors.TOO_MANY_CALLS, retry_after=max(waits))
 
 
-def _refuse_misplaced(request):
-    """Two credentials leave open whose call it is, and what stands in an address lies in logs."""
+def refuse_misplaced(request) -> None:
+    """Raise ApiError: two credentials leave open whose call it is, and addresses lie in logs."""
     if "," in request.headers.get("Authorization", "") or keys.shows_credentials(
         unquote_plus(request.META.get("QUERY_STRING", ""))
     ):

@@ -18,6 +18,7 @@ from connections.api import (
     SecurityTokenOfKeys,
     api,
     proved,
+    refuse_misplaced,
     wrong_input,
 )
 from connections.errors import ApiError
@@ -89,6 +90,8 @@ class GatewayCredential(AppKeyAndSecret):
 
     @sensitive_variables()
     def __call__(self, request) -> Gateway:
+        with _in_rfc_form():
+            refuse_misplaced(request)
         pair = keys.read_basic(request.headers.get("Authorization", ""), prefix=keys.GATEWAY_PREFIX)
         gateway = pair and Gateway.objects.of_pair(pair)
         if not gateway:
@@ -245,10 +248,11 @@ def form_of(request) -> dict[str, str]:
         )
     except ValueError:
         raise wrong_input("body", "It cannot be read as a form.") from None
-    request.form_fields = dict(pairs)
-    if len(request.form_fields) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise wrong_input("body", "A field stands in it twice.")
-    return request.form_fields
+    request.form_fields = fields
+    return fields
 
 
 @sensitive_variables()

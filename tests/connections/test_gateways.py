@@ -275,6 +275,14 @@ def test_support_ends_a_gateway_once(desk, gateway):
     assert Event.objects.filter(action=Action.GATEWAY_ENDED).count() == 1
 
 
+def test_a_token_in_the_address_of_introspection_is_refused(connected, gateway):
+    token = bearer(connected).authorization.removeprefix("Bearer ")
+
+    answer = ask(gateway[1], f"/api/v1/introspect?token={token}", token=token)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "ERRIAU4000001")
+
+
 def test_a_form_without_a_token_is_an_invalid_request(gateway):
     headers = {"Authorization": basic(gateway[1].app_key, gateway[1].secret.reveal())}
 
