@@ -1,7 +1,7 @@
 """The activity log of an environment."""
 
 from django.conf import settings
-from django.http import FileResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
@@ -56,7 +56,12 @@ def activity_jsonl(request):
 def verifier(request):
     """The program that follows the chain of a download, for anybody who was given one."""
     program = settings.BASE_DIR / "scripts/verify_export.py"
-    return FileResponse(program.open("rb"), as_attachment=True, content_type="text/x-python")
+    disposition = f'attachment; filename="{program.name}"'
+    return HttpResponse(
+        program.read_bytes(),
+        content_type="text/x-python",
+        headers={"Content-Disposition": disposition},
+    )
 
 
 def _found(request):
