@@ -1,6 +1,5 @@
 """The API functions about invoices."""
 
-import re
 import uuid
 
 from django.conf import settings
@@ -8,7 +7,7 @@ from django.http import HttpResponse
 from ninja import Query, Router, Status
 
 from connections import errors
-from connections.api import Problem, function
+from connections.api import Problem, function, idempotency_key, listed
 from connections.errors import ApiError
 from connections.invoices import schemas, services, ubl
 from connections.invoices.deliveries import add_delivery_to
@@ -24,7 +23,6 @@ from connections.invoices.schemas import (
     SentStatusOut,
     StatusIn,
 )
-from portal.paging import BadCursor, page
 
 router = Router()
 
@@ -46,6 +44,7 @@ _XML_BODY = {
     "SendDocument",
     router,
     document=_XML_BODY,
+    refusals=[errors.SENDING_OFF],
     response={201: SentOut, 200: SentOut, 409: Problem, 413: Problem, 422: Problem},
 )
 def send_document(request, organisation: str):
@@ -56,7 +55,7 @@ def send_document(request, organisation: str):
     the invoice is safely stored, so repeat without fear when none comes.
     """
     call = request.auth
-    key = _idempotency_key(request)
+    key = idempotency_key(request)
     try:
         invoice, new = services.send(
             xml=_body(request), through=call.connection, idempotency_key=key, check=call.still_open
@@ -184,21 +183,6 @@ def _body(request) -> bytes:
     return xml
 
 
-def _idempotency_key(request) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if key and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
-        raise ApiError(
-            errors.WRONG_INPUT,
-            details=[
-                {
-                    "field": "Idempotency-Key",
-                    "message": "At most 255 visible ASCII characters, without spaces.",
-                }
-            ],
-        )
-    return key
-
-
 def _invoice(invoices, id):
     try:
         wanted = uuid.UUID(id)
@@ -232,11 +216,4 @@ def _listed(invoices, listing, other_side):
     if listing.counterparty:
         invoices = invoices.exchanged_with(listing.counterparty, side=other_side)
     invoices = invoices.select_related("sender", "receiver")
-    try:
-        found = page(invoices, by="changed_at", after=listing.next, size=listing.limit)
-    except BadCursor:
-        details = [
-            {"field": "next", "message": "This cursor is not one that a page of this list gave."}
-        ]
-        raise ApiError(errors.WRONG_INPUT, details=details) from None
-    return found.rows, found.next
+    return listed(invoices, listing, by="changed_at")

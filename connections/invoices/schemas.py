@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from ninja import Field, Schema
 from pydantic import StringConstraints
 
-from connections.api import Moment
+from connections.api import Listing, Moment
 from connections.invoices.history import told_to_receiver, told_to_sender
 from connections.invoices.models import Status, to_sender
 
@@ -103,9 +103,7 @@ class StatusIn(Schema):
     note: Plain = Field("", max_length=500, description="The sender sees it too")
 
 
-class Listing(Schema):
-    limit: int = Field(50, ge=1, le=100)
-    next: str = Field("", max_length=300, description="The cursor that the page before gave")
+class InvoiceListing(Listing):
     created_from: Moment | None = None
     created_to: Moment | None = None
     counterparty: Plain = Field(
@@ -113,11 +111,11 @@ class Listing(Schema):
     )
 
 
-class OutboxListing(Listing):
+class OutboxListing(InvoiceListing):
     status: Sent | None = None
 
 
-class InboxListing(Listing):
+class InboxListing(InvoiceListing):
     status: Received | None = None
     delivery: Literal["ready", "retrieved"] | None = Field(
         None,

@@ -10,13 +10,18 @@ class Command(BaseCommand):
     def handle(self, **options):
         bent = 0
         for verdict in verdicts():
+            log = verdict.environment or "The portal itself"
             if verdict.fault:
                 bent += 1
-                self.stdout.write(self.style.ERROR(f"{verdict.environment}: {verdict.fault}"))
+                self.stdout.write(
+                    self.style.ERROR(
+                        f"{verdict.environment or 'The portal itself'}: {verdict.fault}"
+                    )
+                )
             else:
                 waits = f", {verdict.waiting} more wait for their place" * bool(verdict.waiting)
                 self.stdout.write(
-                    f"{verdict.environment}: unbent up to line {verdict.number}{waits}."
+                    f"{verdict.environment or 'The portal itself'}: unbent up to line {verdict.number}{waits}."
                     f" Check value {verdict.number}-{verdict.link}"
                 )
         if not guards.stand():
