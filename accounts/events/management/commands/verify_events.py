@@ -13,15 +13,11 @@ class Command(BaseCommand):
             log = verdict.environment or "The portal itself"
             if verdict.fault:
                 bent += 1
-                self.stdout.write(
-                    self.style.ERROR(
-                        f"{verdict.environment or 'The portal itself'}: {verdict.fault}"
-                    )
-                )
+                self.stdout.write(self.style.ERROR(f"{log}: {verdict.fault}"))
             else:
                 waits = f", {verdict.waiting} more wait for their place" * bool(verdict.waiting)
                 self.stdout.write(
-                    f"{verdict.environment or 'The portal itself'}: unbent up to line {verdict.number}{waits}."
+                    f"{log}: unbent up to line {verdict.number}{waits}."
                     f" Check value {verdict.number}-{verdict.link}"
                 )
         if not guards.stand():
