@@ -81,7 +81,7 @@ def test_the_script_follows_the_chain_without_anything_of_ours(log, download, ki
 def test_everybody_gets_the_script(client):
     answer = client.get("/activity/verify_export.py")
 
-    assert b"".join(answer.streaming_content) == SCRIPT.read_bytes()
+    assert answer.content == SCRIPT.read_bytes()
 
 
 @KINDS
