@@ -16,9 +16,6 @@ class ApiFunction:
     method: str
     path: str  # below /api/v1
     label: Promise  # completes the sentence "The software may …"
-    answers: bool = (
-        True  # False: in the catalogue, so that apps can ask for it, but its call comes later
-    )
 
 
 FUNCTIONS: dict[str, ApiFunction] = {

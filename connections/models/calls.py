@@ -73,6 +73,11 @@ class CallCount(models.Model):
             )
         ]
 
+    @property
+    def is_about_one_document(self):
+        """Whether a document was refused that the software sent, and not the call itself."""
+        return self.code[:6] in ("ERRSND", "ERRXSL")
+
     def __str__(self):
         return f"{self.function or 'me'} {self.code or 'ok'}: {self.calls}"
 

@@ -230,7 +230,8 @@ def _days(calls):
 def refusals_of(connection, calls):
     """Why calls were refused lately, each reason once, with how often and when last.
 
-    `mark` says how a missing access is now; `mended`, that a later call of that function was let in.
+    `mark` says how a missing access is now; `mended`, that a later call of that function was let in. What
+    was wrong with one document is not mended by another one.
     """
     newest_first = (
         calls.refused().of_last_days(CHART_DAYS).select_related("key_set").order_by("-last_at")
@@ -245,7 +246,8 @@ def refusals_of(connection, calls):
     for refusal in refusals:
         missing = refusal.code == SCOPE_MISSING.code and function_named(refusal.function)
         refusal.mark = connection.rights.mark(missing) if missing else None
-        refusal.mended = refusal.last_at < accepted.get(refusal.function, refusal.last_at)
+        let_in_later = refusal.last_at < accepted.get(refusal.function, refusal.last_at)
+        refusal.mended = let_in_later and not refusal.is_about_one_document
     return refusals
 
 

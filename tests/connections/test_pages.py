@@ -14,9 +14,11 @@ from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
 
+from accounts.models import ElectronicAddress
 from connections import services
 from connections.models import Access, App, Connection, KeySet
 from tests.factories import PASSWORD, AppFactory, MembershipFactory, connect
+from tests.invoices.documents import invoice
 from tests.software import Software
 
 pytestmark = pytest.mark.django_db
@@ -260,6 +262,22 @@ def test_a_refusal_is_mended_by_a_later_call_that_is_let_in(visitor, member, org
         troubles.append(visitor.get(connection.get_absolute_url()).context["trouble"])
 
     assert [trouble and trouble.code for trouble in troubles] == ["ERRAPI4000422", None]
+
+
+def test_a_document_that_was_refused_is_not_mended_by_another_one(visitor, member, organisation):
+    connection, pair = connect(member.user)
+    ElectronicAddress.objects.create(organisation=organisation, value="0088:7300010000001")
+    software = Software(pair, organisation)
+    software.send(invoice(company="", supplier="0088:7300010000001", customer="0192:987654325"))
+    software.send(
+        invoice(
+            company="", supplier="0088:7300010000001", customer="0088:7300010000001", number="2"
+        )
+    )
+
+    trouble = visitor.get(connection.get_absolute_url()).context["trouble"]
+
+    assert trouble.code == "ERRSND4000001"
 
 
 def test_software_with_old_keys_is_told_until_the_new_ones_work(visitor, member, organisation):
