@@ -83,7 +83,7 @@ def accesses(request, pk, organisation_id):
                 change,
                 about=person,
                 title=_("Take accesses from %(name)s?") % {"name": person},
-                button=_("Save accesses"),
+                button=_("Take them away"),
                 back=_tab(person),
             )
         except services.Refused as refused:

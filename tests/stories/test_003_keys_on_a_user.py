@@ -173,6 +173,6 @@ def test_an_administrator_creates_keys_on_an_employee(
         main.get_by_role("checkbox", name="Send invoices").uncheck()
         main.get_by_role("button", name="Save accesses").click()
         expect(main).to_contain_text("loses: send invoices")
-        main.get_by_role("button", name="Save accesses").click()
+        main.get_by_role("button", name="Take them away").click()
         expect(page.get_by_role("status")).to_contain_text("are changed")
         assert opened(portal, keys, organisation) == set(HOURS_ONLY)
