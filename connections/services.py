@@ -93,9 +93,10 @@ def create_connection(
     owner = owner or by
     organisation = entered(organisation, by)
     _refuse_second_click(op_id, organisation)
-    mandate = _mandate_of(owner, organisation)
-    if not payer(organisation, mandate).has_integrations:
-        raise IntegrationsOff(payer(organisation, mandate))
+    mandate = mandate_of(owner, organisation)
+    paid_by = payer(organisation, mandate)
+    if not paid_by.has_integrations:
+        raise IntegrationsOff(paid_by)
     if app.pk is None:
         if by.environment_id != organisation.environment_id:
             raise NoOwnAppsHere(organisation)
@@ -170,7 +171,7 @@ def take_over(*, connection, owner=None, by, op_id) -> keys.KeyPair:
         raise OwnsAlready(owner)
     before, connection.owner = connection.owner, owner
     given = connection.functions
-    connection.mandate = _mandate_of(owner, connection.organisation)
+    connection.mandate = mandate_of(owner, connection.organisation)
     connection.functions = _functions_given(
         connection.access, connection.functions, connection.app, connection.organisation, owner
     )
@@ -359,7 +360,7 @@ def accesses_seen(thing) -> str:
 def accesses_of(user, organisation) -> rights.Part:
     """The API functions that `user` has in `organisation` now; what a key of that owner can be given (R6)."""
     membership = Membership.objects.filter(user=user, organisation=organisation).first()
-    mandate = _mandate_of(user, organisation)
+    mandate = mandate_of(user, organisation)
     at_home = user.environment_id == organisation.environment_id
     accesses = rights.accesses_of_owner(
         stands=membership is not None
@@ -372,7 +373,7 @@ def accesses_of(user, organisation) -> rights.Part:
 
 def payer_for(user, organisation):
     """The environment whose Integrations service pays for what `user` connects in `organisation` (R8, R9)."""
-    return payer(organisation, _mandate_of(user, organisation))
+    return payer(organisation, mandate_of(user, organisation))
 
 
 def who_could_own(connection, by) -> list[tuple[User, list[str]]]:
@@ -419,7 +420,7 @@ def entered(organisation, by):
     return organisation
 
 
-def _mandate_of(user, organisation):
+def mandate_of(user, organisation) -> Mandate | None:
     """The mandate under which `user` works in `organisation`; None for the organisation's own people."""
     if user.environment_id == organisation.environment_id:
         return None
@@ -458,8 +459,7 @@ def _refuse_more(connection, by, had=frozenset()):
 
 def _asked_for(connection):
     """What the key of `connection` is meant to open, whoever owns it."""
-    given = None if connection.access == Access.ALL else frozenset(connection.functions)
-    return rights.common(frozenset(connection.app.functions), given)
+    return rights.common(connection.rights.app, connection.rights.key)
 
 
 def _revoke(connection, by):

@@ -64,7 +64,7 @@ def accesses(request, pk, organisation_id):
         organisation__organisation_id=_without_nul(organisation_id),
         organisation__environment=request.user.environment,
     )
-    mandate = _mandate(person, membership.organisation)
+    mandate = services.mandate_of(person, membership.organisation)
     form = PersonAccessesForm(
         request.POST or None, membership=membership, client_allows=mandate and mandate.functions
     )
@@ -150,7 +150,7 @@ def create_key(request, pk, organisation_id):
 @recent_login_required
 @sensitive_variables("pair")
 def _create_key(request, person, organisation, app):
-    mandate = _mandate(person, organisation)
+    mandate = services.mandate_of(person, organisation)
     form = ConnectionForm(
         request.POST or None,
         app=app,
@@ -213,14 +213,6 @@ def _memberships(user, person):
     for membership in memberships:
         membership.allowed = mandates.get(membership.organisation_id)
     return memberships
-
-
-def _mandate(person, organisation):
-    """The mandate under which a partner's person works there; None for the organisation's own people."""
-    if person.environment_id == organisation.environment_id:
-        return None
-    mandates = Mandate.objects.active().filter(accountant=person.environment_id)
-    return mandates.filter(organisation=organisation).first()
 
 
 def _app(request, organisation):
