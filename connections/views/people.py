@@ -5,7 +5,6 @@ from functools import partial
 
 from django.contrib import messages
 from django.db.models import Exists, OuterRef
-from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -18,6 +17,7 @@ from accounts.access import (
     environment_page,
     integrations_lines,
     recent_login_required,
+    without_nul,
 )
 from accounts.models import Membership, Organisation, User
 from accounts.ripples import ask_first
@@ -61,7 +61,7 @@ def accesses(request, pk, organisation_id):
     person = _person(request, pk)
     membership = get_object_or_404(
         person.memberships.select_related("organisation__environment"),
-        organisation__organisation_id=_without_nul(organisation_id),
+        organisation__organisation_id=without_nul(organisation_id),
         organisation__environment=request.user.environment,
     )
     mandate = services.mandate_of(person, membership.organisation)
@@ -139,7 +139,7 @@ def create_key(request, pk, organisation_id):
     person = _person(request, pk)
     organisation = get_object_or_404(
         _organisations(request.user, person).select_related("environment"),
-        organisation_id=_without_nul(organisation_id),
+        organisation_id=without_nul(organisation_id),
     )
     app = _app(request, organisation)
     if app is None:
@@ -237,9 +237,3 @@ def _tab(person):
 def _key_url(person, organisation):
     kwargs = {"pk": person.pk, "organisation_id": organisation.organisation_id}
     return reverse("connections:create-key", kwargs=kwargs)
-
-
-def _without_nul(text):
-    if "\0" in text:  # PostgreSQL would not even look
-        raise Http404
-    return text

@@ -4,13 +4,12 @@ from functools import partial
 
 from django.contrib import messages
 from django.db.models import Prefetch, Q
-from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.access import environment_page
+from accounts.access import environment_page, without_nul
 from accounts.events.models import Event
 from accounts.forms import SearchForm
 from accounts.models import Membership, User
@@ -181,14 +180,14 @@ def _partnership(request, uuid):
 
 def _mandate(request, partnership, organisation_id):
     """The client's own side of a partnership, for one of its organisations."""
-    if "\0" in organisation_id:  # PostgreSQL would not even look
-        raise Http404
     client = request.user.environment
     found = get_object_or_404(
         Partnership.objects.select_related("accountant", "client"), uuid=partnership, client=client
     )
     mandates = found.mandates.active().select_related("accountant", "organisation")
-    return found, get_object_or_404(mandates, organisation__organisation_id=organisation_id)
+    return found, get_object_or_404(
+        mandates, organisation__organisation_id=without_nul(organisation_id)
+    )
 
 
 def _about(partnership, mandates):
