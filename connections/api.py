@@ -9,8 +9,9 @@ Method, path and scope come from the table of API functions. A view finds who ca
 import ipaddress
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Annotated, Literal
 from urllib.parse import unquote_plus
 
@@ -29,8 +30,10 @@ from connections import errors, keys, limits
 from connections.calls import CALLS
 from connections.errors import ERRORS, ApiError, ErrorCode
 from connections.functions import FUNCTIONS, ApiFunction
-from connections.models import Connection, KeySet, functions_of
+from connections.models import Connection, FurtherOrganisation, KeySet, functions_of
+from connections.models.standing import Standing
 from connections.rights import Rights
+from connections.services import end_if_overdue
 from portal.paging import BadCursor, page
 
 JSON_MAX_BYTES = 64 * 1024
@@ -42,16 +45,30 @@ _NOBODY = {"stored": "0" * 64, "pepper": b"0" * 32, "app_key": "", "connection":
 
 @dataclass(frozen=True)
 class Call:
-    """An admitted call: whose keys, for which connection, with which rights."""
+    """An admitted call: whose keys, for which organisation, with which rights."""
 
     key_set: KeySet
-    connection: Connection
-    rights: Rights
+    place: Standing  # the connection in the organisation that the call is about
     scopes: frozenset[str] | None = None  # to which a SecurityToken narrows the call
 
     @property
+    def connection(self) -> Connection:
+        return self.key_set.connection
+
+    @cached_property
+    def rights(self) -> Rights:
+        return self.place.rights
+
+    @property
     def organisation(self) -> Organisation:
-        return self.connection.organisation
+        return self.place.organisation
+
+    @property
+    def places(self) -> list[Standing]:
+        """The connection in each organisation that the keys may be used for now (R15)."""
+        further = FurtherOrganisation.objects.of(self.connection).for_list()
+        shared = further if self.key_set.is_shared else []
+        return [place for place in [self.connection, *shared] if not _hindrance(place)]
 
     def missing(self, function: ApiFunction) -> str:
         """Where the function is missing first: as `Mark.missing`, or in the "token"; "" where it is not."""
@@ -63,10 +80,17 @@ class Call:
         """What the call opens, in the order of the catalogue."""
         return [f for f in functions_of(self.rights.effective()) if not self.missing(f)]
 
-    def check_organisation(self, organisation_id: str) -> None:
-        """Raise ApiError when the keys are for another organisation."""
-        if organisation_id != self.organisation.organisation_id:
-            raise ApiError(errors.ORGANISATION_NOT_COVERED)
+    def for_organisation(self, organisation_id: str | None) -> "Call":
+        """The same call about one organisation; only keys of a single one need not name it (R15).
+
+        Raises ApiError when the keys are not for that organisation now.
+        """
+        if organisation_id is None and not self.key_set.is_shared:
+            return self
+        for place in self.places:
+            if place.organisation.organisation_id == organisation_id:
+                return replace(self, place=place)
+        raise ApiError(errors.ORGANISATION_NOT_COVERED)
 
     def check_scope(self, function: ApiFunction) -> None:
         """Raise ApiError with what is missing, and where, when the call may not use `function` (R44)."""
@@ -81,9 +105,17 @@ class Call:
 
         Raises ApiError when it was retired since the call was admitted, by a slow upload for instance.
         """
-        live = KeySet.objects.select_for_update(no_key=True).live().filter(pk=self.key_set.pk)
-        if not live.exists():
+        live = (
+            KeySet.objects.select_for_update(no_key=True, of=["self", "connection"])
+            .select_related("connection")
+            .live()
+            .filter(pk=self.key_set.pk)
+            .first()
+        )
+        if live is None:
             raise ApiError(errors.INVALID_KEYS, reason="superseded")
+        if live.connection.paused_at:
+            raise ApiError(errors.CONNECTION_PAUSED)
 
 
 class _Gate(HttpAuthBase):
@@ -108,33 +140,13 @@ class _Gate(HttpAuthBase):
         return call
 
     def _admit(self, request, key_set):
-        if key_set.retired_at:
-            raise ApiError(
-                errors.INVALID_KEYS,
-                reason=key_set.retired_because,
-                since=key_set.retired_at.isoformat(),
-            )
-        if key_set.token_ends and key_set.token_ends <= timezone.now():
-            raise ApiError(
-                errors.INVALID_KEYS, reason="expired", since=key_set.token_ends.isoformat()
-            )
+        _refuse_ended(key_set)
         connection = key_set.connection
-        if connection.is_blocked:
-            raise ApiError(errors.ENVIRONMENT_BLOCKED)
-        if not connection.owner_stands:
-            raise ApiError(errors.CONNECTION_SUSPENDED)
-        if not connection.paid_by.has_integrations:
-            raise ApiError(errors.INTEGRATIONS_OFF)
+        if connection.paused_at:
+            raise ApiError(errors.CONNECTION_PAUSED)
         scopes = key_set.token_scopes
-        call = Call(
-            key_set,
-            connection,
-            connection.rights,
-            scopes if scopes is None else frozenset(scopes),
-        )
-        asked = request.resolver_match.kwargs.get("organisation")
-        if asked is not None:
-            call.check_organisation(asked)
+        call = Call(key_set, connection, scopes if scopes is None else frozenset(scopes))
+        call = _placed(call, request.resolver_match.kwargs.get("organisation"))
         if self.function:
             call.check_scope(self.function)
         return call
@@ -173,6 +185,38 @@ class SecurityTokenOfKeys(_Gate):
 def gate(function: ApiFunction | None, **options) -> list[_Gate]:
     """What stands in front of a call: the keys, or a token of theirs."""
     return [AppKeyAndSecret(function, **options), SecurityTokenOfKeys(function, **options)]
+
+
+def _refuse_ended(key_set):
+    """Raise ApiError for keys, or a token, whose time is over. Once told so, no clock brings them back."""
+    if key_set.ended_because:
+        if not key_set.retired_at:
+            end_if_overdue(key_set)
+        raise ApiError(
+            errors.INVALID_KEYS,
+            reason=key_set.ended_because,
+            since=key_set.ended_at.isoformat(),
+        )
+    if key_set.token_ends and key_set.token_ends <= timezone.now():
+        since = key_set.token_ends.isoformat()
+        raise ApiError(errors.INVALID_KEYS, reason="token_expired", since=since)
+
+
+def _placed(call, asked):
+    """The call about the organisation in its path, or about the first one where the keys may be used now."""
+    hindrance, places = _hindrance(call.connection), call.places
+    if hindrance and (not places or asked == call.organisation.organisation_id):
+        raise ApiError(hindrance)
+    return replace(call, place=places[0]) if asked is None else call.for_organisation(asked)
+
+
+def _hindrance(place: Standing) -> ErrorCode | None:
+    """Why the keys may not be used for an organisation now, or None."""
+    if place.is_blocked:
+        return errors.ENVIRONMENT_BLOCKED
+    if not place.owner_stands:
+        return errors.CONNECTION_SUSPENDED
+    return None if place.paid_by.has_integrations else errors.INTEGRATIONS_OFF
 
 
 def _spend(request, key_set):
@@ -387,7 +431,7 @@ class Problem(Schema):
     reason: str = Field(
         None,
         description="Where the function is missing (`app`, `key`, `owner`, `partnership`, `token`), or why "
-        "the keys ended (`superseded`, `revoked`, `found`, `expired`)",
+        "the keys ended (`superseded`, `rotated`, `revoked`, `found`, `expired`, `token_expired`)",
     )
     since: datetime = Field(None, description="When the keys ended")
     scope: str = Field(None, description="The scope that is missing")
@@ -405,7 +449,8 @@ class Problem(Schema):
 
 OF_THE_GATE = (
     *(errors.MISPLACED_KEYS, errors.INVALID_KEYS, errors.ENVIRONMENT_BLOCKED),
-    *(errors.CONNECTION_SUSPENDED, errors.INTEGRATIONS_OFF, errors.ORGANISATION_NOT_COVERED),
+    *(errors.CONNECTION_PAUSED, errors.CONNECTION_SUSPENDED, errors.INTEGRATIONS_OFF),
+    errors.ORGANISATION_NOT_COVERED,
     *(errors.SCOPE_MISSING, errors.ENCODED, errors.TOO_MANY_CALLS),
 )
 
@@ -471,6 +516,7 @@ class MeOut(Schema):
     app: str
     connection: str
     app_key: str
+    ends_at: datetime | None = Field(None, description="When these keys end, if they do")
     organisations: list[OrganisationOut]
     functions: list[FunctionOut]
 
@@ -489,7 +535,8 @@ def me(request):
         "app": call.connection.app.name,
         "connection": call.connection.name,
         "app_key": call.key_set.app_key,
-        "organisations": [call.organisation],
+        "ends_at": call.key_set.ends_at,
+        "organisations": [place.organisation for place in call.places],
         "functions": [{"function": entry.name, "scope": entry.scope} for entry in call.functions()],
     }
 
@@ -497,4 +544,4 @@ def me(request):
 @function("GetAccountParties", router, response=list[OrganisationOut])
 def account_parties(request):
     """The organisations that these keys may be used for."""
-    return [request.auth.organisation]
+    return [place.organisation for place in request.auth.places]

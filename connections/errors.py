@@ -33,7 +33,7 @@ INVALID_KEYS = _error(
     "Invalid consumer key or no such app available in registry",
     "Send App Key and Secret by HTTP Basic, both as the portal showed them. An answer with a reason tells "
     "that these keys were right once: `superseded` and `found` ask for a new set, `revoked` for a new "
-    "connection, `expired` for a new token.",
+    "connection, `token_expired` for a new token; of `rotated` and `expired` the time is over.",
 )
 MISPLACED_KEYS = _error(
     "ERRIAU4000001",
@@ -47,6 +47,13 @@ ENVIRONMENT_BLOCKED = _error(
     403,
     "The environment is blocked at the moment because of improper use of the service",
     "Ask the organisation to contact support.",
+)
+CONNECTION_PAUSED = _error(
+    "ERRIAU3000002",
+    403,
+    "The connection is paused",
+    "Somebody of the organisation paused it, and can resume it on the page of the connection; the keys stay "
+    "the same.",
 )
 CONNECTION_SUSPENDED = _error(
     "ERRIAU3000001",

@@ -5,8 +5,9 @@ from datetime import datetime
 from django.db.models import Q
 
 from accounts.events.models import Action, Event
-from accounts.events.services import record_for
+from accounts.events.services import record, record_for
 from accounts.roles import Permission, allows
+from connections.models import FurtherOrganisation
 from connections.rights import Mark
 
 READ_BACK = 200
@@ -26,10 +27,24 @@ _PLACE_LOST = {
 
 
 def record_about(connection, action, *, by, **details):
-    """Write what happened to `connection` for the organisation, and for the accountant who made it."""
+    """Write what happened to `connection`, or to it for a further organisation, for all whom it concerns.
+
+    Those are the organisation, the accountant who made it, and the other organisations that it is used for.
+    """
     organisation = connection.organisation
     sides = [organisation.environment, connection.made_by]
     record_for(sides, action, by=by, subject=connection, organisation=organisation, **details)
+    others = FurtherOrganisation.objects.of(connection).select_related("organisation__environment")
+    for other in others if getattr(connection, "is_shared", False) else []:
+        side = other.organisation.environment
+        record(
+            action,
+            by=by,
+            subject=connection,
+            environment=side,
+            organisation=other.organisation,
+            **details,
+        )
 
 
 def with_since(connection, marks) -> list[tuple[Mark, datetime | None]]:

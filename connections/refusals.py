@@ -16,16 +16,19 @@ class AlreadyCreated(Refused):
 
 
 class AlreadyConnected(Refused):
-    """The organisation has a live connection with this package and administration (R22)."""
+    """The organisation has a live connection with this package and administration (R22).
 
-    def __init__(self, connection):
-        self.connection = connection
+    `place` is that connection, or one of another organisation that is used for this one too.
+    """
+
+    def __init__(self, place):
+        self.connection = getattr(place, "connection", place)
         super().__init__(
             _(
                 "%(organisation)s is connected to %(app)s already. "
                 "Create new keys for that connection instead."
             )
-            % {"organisation": connection.organisation.name, "app": connection.app.name}
+            % {"organisation": place.organisation.name, "app": place.app.name}
         )
 
 
@@ -88,6 +91,122 @@ class Ended(Refused):
     def __init__(self):
         super().__init__(
             _("This connection is revoked and never comes back. Create a new connection.")
+        )
+
+
+class NotPlanned(Refused):
+    """Keys that are lost or known to a stranger end now: nothing lets them live on (R17)."""
+
+    def __init__(self):
+        super().__init__(
+            _(
+                "Then the old keys must end now, not later. Create new keys instead: the old ones stop in "
+                "the same instant."
+            )
+        )
+
+
+class StillRetiring(Refused):
+    """There is an older set already, and there is at most one (R17)."""
+
+    def __init__(self, key_set):
+        super().__init__(
+            _(
+                "The keys %(app_key)s of an earlier change still work. End those first, then rotate again."
+            )
+            % {"app_key": key_set.app_key}
+        )
+
+
+class NotRetiring(Refused):
+    def __init__(self):
+        super().__init__(_("There are no older keys that still work: they have ended already."))
+
+
+class NoKeys(Refused):
+    def __init__(self):
+        super().__init__(_("The keys of this connection have ended. Create new keys."))
+
+
+class WithoutKeys(Refused):
+    """Autopilot pushes: there are no keys that could be lost or changed."""
+
+    def __init__(self):
+        super().__init__(_("Autopilot works without keys."))
+
+
+class NotPaused(Refused):
+    def __init__(self):
+        super().__init__(_("This connection is not paused: somebody has resumed it already."))
+
+
+class PausedAlready(Refused):
+    def __init__(self):
+        super().__init__(_("This connection is paused already."))
+
+
+class ConfirmFirst(Refused):
+    """The organisation has a live connection to that administration with another package (R22)."""
+
+    def __init__(self, connections):
+        self.connections = connections
+        super().__init__(
+            _(
+                "%(connections)s works in the same administration already. Two active connections to the "
+                "same administration can conflict: invoices arrive or are booked twice. Name another "
+                "administration, revoke the other connection first, or confirm that you want both."
+            )
+            % {"connections": ", ".join(f"{it.name} ({it.app})" for it in connections)}
+        )
+
+
+class SameAdministration(Refused):
+    """One connection books for one organisation only in an administration (R15)."""
+
+    def __init__(self, organisation):
+        super().__init__(
+            _(
+                "This connection works in that administration already, for %(organisation)s. Each "
+                "organisation needs an administration of its own in the package."
+            )
+            % {"organisation": organisation.name}
+        )
+
+
+class AddedAlready(Refused):
+    def __init__(self, organisation):
+        super().__init__(
+            _("This connection is used for %(organisation)s already.")
+            % {"organisation": organisation.name}
+        )
+
+
+class LastOrganisation(Refused):
+    """Without any organisation a connection is nothing."""
+
+    def __init__(self):
+        super().__init__(
+            _("This is the only organisation of the connection. Revoke the connection instead.")
+        )
+
+
+class NotUsableThere(Refused):
+    """An Own App is private to its environment (R11)."""
+
+    def __init__(self, app, organisation):
+        super().__init__(
+            _("%(app)s is an Own App; it cannot be used for %(organisation)s.")
+            % {"app": app.name, "organisation": organisation.name}
+        )
+
+
+class NotTheOwner(Refused):
+    """Further organisations are the owner's to add: the keys live on the owner's rights there (R15)."""
+
+    def __init__(self, owner):
+        super().__init__(
+            _("Only the owner of the connection, %(owner)s, can add organisations to it.")
+            % {"owner": owner.get_full_name()}
         )
 
 

@@ -34,9 +34,14 @@ def issue(*, key_set: KeySet, scopes: Collection[str] | None, check) -> keys.Sec
         digest=keys.token_digest(token.reveal()),
         scopes=None if scopes is None else sorted(scopes),
         created_at=now,
-        expires_at=now + LIFE,
+        expires_at=now + life(key_set),
     )
     return token
+
+
+def life(key_set: KeySet) -> timedelta:
+    """How long a token lives that is given out now: 4 hours, or until its keys end."""
+    return min(LIFE, key_set.ends_at - timezone.now()) if key_set.ends_at else LIFE
 
 
 def revoke(*, token: keys.Secret, key_set: KeySet) -> None:

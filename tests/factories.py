@@ -121,7 +121,7 @@ def connect(owner=None, organisation=None, app=None, **values):
         app=app or AppFactory(),
         by=owner,
         op_id=uuid.uuid4(),
-        **{"name": "Bookkeeping", "access": Access.ALL, **values},
+        **{"name": "Bookkeeping", "access": Access.ALL, "confirmed": True, **values},
     )
 
 

@@ -31,6 +31,17 @@ class Action(models.TextChoices):
     CONNECTION_CREATED = "connection.created", _("Connection created")
     CONNECTION_CHANGED = "connection.changed", _("Accesses of a connection changed")
     KEYS_CREATED = "connection.new_keys", _("New keys created")
+    KEYS_ROTATED = "connection.rotated", _("Keys rotated")
+    KEYS_ENDED = "connection.keys_ended", _("Keys ended")
+    KEYS_END_CHANGED = "connection.end_changed", _("End of the keys changed")
+    CONNECTION_PAUSED = "connection.paused", _("Connection paused")
+    CONNECTION_RESUMED = "connection.resumed", _("Connection resumed")
+    CONNECTION_EXTENDED = "connection.extended", _("Connection used for one more organisation")
+    CONNECTION_NARROWED = "connection.narrowed", _("Organisation removed from a connection")
+    ADMINISTRATION_CHANGED = (
+        "connection.administration",
+        _("Administration of a connection changed"),
+    )
     KEYS_FOUND = "connection.keys_found", _("Keys found by somebody and ended")
     CONNECTION_TAKEN_OVER = "connection.taken_over", _("Connection taken over")
     CONNECTION_USED = "connection.first_used", _("First call of the software")

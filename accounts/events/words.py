@@ -1,5 +1,9 @@
 """Events in plain words, in the language of the reader."""
 
+from datetime import datetime
+
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +22,7 @@ NAMES = {
     "language": _("language"),
     "last_name": _("last name"),
     "name": _("name"),
+    "old": _("old App Key"),
     "organisations": _("organisations"),
     "receiving": _("receives invoices"),
     "removed": _("removed"),
@@ -25,6 +30,7 @@ NAMES = {
     "role": _("role"),
     "sending": _("sends invoices"),
     "terms": _("terms"),
+    "until": _("until"),
 }
 FUNCTIONS_NAMED = 3  # of more, the number says enough
 NAMED = 5
@@ -95,9 +101,15 @@ def _name(name):
     return str(NAMES.get(name, name.replace("_", " ")))
 
 
+def _moment(text):
+    return date_format(localtime(datetime.fromisoformat(text)), "DATETIME_FORMAT")
+
+
 def _value(name, value):
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
+    if name == "until":
+        return _moment(value)
     if isinstance(value, dict):
         return ", ".join(f"{_name(key)}: {_value(key, item)}" for key, item in value.items())
     if name == "functions" and len(value) > FUNCTIONS_NAMED:

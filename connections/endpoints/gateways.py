@@ -28,13 +28,11 @@ def verify(request, asked: Query[Asked]):
     """Whether the caller's keys or token may use `function` for `organisation`: 204, 401 or 403.
 
     The headers of the answer name the connection, for the API behind the gateway. Without `organisation`
-    that API has to compare the header itself.
+    that API has to compare the header itself; keys that are for several organisations must name one.
     """
     if any(len(values) > 1 for _name, values in request.GET.lists()):
         raise ApiError(errors.UNKNOWN_FUNCTION)  # the caller added one to the gateway's
-    if asked.organisation is not None:
-        request.auth.check_organisation(asked.organisation)
-    return _verified(request, asked.function)
+    return _verified(request, asked.function, asked.organisation)
 
 
 @router.api_operation(
@@ -46,11 +44,11 @@ def verify(request, asked: Query[Asked]):
 def verify_path(request, function: str, rest: str):
     """The same for gateways that ask with method and path of the call they hold back: Envoy, for which only
     200 lets it through."""
-    return _verified(request, function, status=200)
+    return _verified(request, function, None, status=200)
 
 
-def _verified(request, name, status=204):
-    call, function = request.auth, function_named(name)
+def _verified(request, name, organisation, status=204):
+    call, function = request.auth.for_organisation(organisation), function_named(name)
     if function is None:
         raise ApiError(errors.UNKNOWN_FUNCTION)
     request.counted = call.key_set.pk, function.name

@@ -155,6 +155,7 @@ def request_app_integration_credentials(request, organisation: str, id: str):
                 app=found.app,
                 name=found.client_name[:60],
                 access=Access.ALL,
+                confirmed=True,
                 by=owner,
                 op_id=uuid.uuid5(found.uuid, "credentials"),
             )

@@ -179,7 +179,7 @@ def token(request):
     return {
         "access_token": issued.reveal(),
         "token_type": "Bearer",
-        "expires_in": int(tokens.LIFE.total_seconds()),
+        "expires_in": round(tokens.life(call.key_set).total_seconds()),
         "scope": " ".join(sorted(opened)),
     }
 
@@ -225,7 +225,7 @@ def introspect(request):
         "client_id": call.key_set.app_key,
         "token_type": "Bearer",
         "exp": int(call.key_set.token_ends.timestamp()),
-        "iat": int((call.key_set.token_ends - tokens.LIFE).timestamp()),
+        "iat": int(call.key_set.token_since.timestamp()),
         "sub": str(call.connection.uuid),
         "organisation": call.organisation.organisation_id,
         "functions": [function.name for function in functions],

@@ -58,7 +58,11 @@ def send_document(request, organisation: str):
     key = idempotency_key(request)
     try:
         invoice, new = services.send(
-            xml=_body(request), through=call.connection, idempotency_key=key, check=call.still_open
+            xml=_body(request),
+            sender=call.organisation,
+            through=call.connection,
+            idempotency_key=key,
+            check=call.still_open,
         )
     except ubl.NotUbl as wrong:
         raise ApiError(_NOT_READ[type(wrong)], details=str(wrong)) from None

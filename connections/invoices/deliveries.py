@@ -22,12 +22,12 @@ class DeliveryTo:
             return Delivery.NOT_OFFERED
         if self.offer.retrieved_at:
             return Delivery.RETRIEVED
-        return Delivery.NOT_OFFERED if self.connection.is_revoked else Delivery.READY
+        return Delivery.READY if self.offer.is_open else Delivery.NOT_OFFERED
 
 
 def deliveries_of(invoice: Invoice, fetching: list[Connection]) -> list[DeliveryTo]:
     """The connections `fetching` now first, then those that were offered it earlier. One query."""
-    offers = invoice.offers.select_related(
+    offers = invoice.offers.with_ways().select_related(
         "connection__app", "connection__organisation", "offered_by"
     )
     offer_of = {offer.connection: offer for offer in offers.order_by("-offered_at", "-pk")}
@@ -45,7 +45,8 @@ def overall(deliveries: list[DeliveryTo]) -> Delivery:
 def add_delivery(invoices: list[Invoice]) -> None:
     """Give each its `delivery` over all connections. One query."""
     found = {}
-    for offer in Offer.objects.filter(invoice__in=invoices).select_related("connection"):
+    offers = Offer.objects.with_ways().filter(invoice__in=invoices)
+    for offer in offers.select_related("connection"):
         found.setdefault(offer.invoice_id, []).append(DeliveryTo(offer.connection, offer))
     for invoice in invoices:
         invoice.delivery = overall(found.get(invoice.pk, []))

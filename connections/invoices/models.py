@@ -3,13 +3,13 @@
 import uuid
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Organisation, User
-from connections.models import Connection
+from connections.models import Connection, FurtherOrganisation
 
 
 class Delivery(models.TextChoices):
@@ -247,7 +247,19 @@ class OfferQuerySet(models.QuerySet):
         return self.filter(retrieved_at__isnull=False)
 
     def to_live_connections(self):
-        return self.filter(connection__revoked_at__isnull=True)
+        """Not revoked, and still used for the receiver."""
+        further = FurtherOrganisation.objects.filter(
+            connection=OuterRef("connection"), organisation=OuterRef("invoice__receiver")
+        )
+        return self.filter(
+            Q(connection__organisation=F("invoice__receiver")) | Exists(further),
+            connection__revoked_at__isnull=True,
+        )
+
+    def with_ways(self):
+        """Add `is_open`: whether the connection can still be used for the receiver."""
+        still = Offer.objects.to_live_connections().filter(pk=OuterRef("pk"))
+        return self.annotate(is_open=Exists(still))
 
 
 class Offer(models.Model):

@@ -95,7 +95,12 @@ def reoffer_next(limit=RIGHT_AWAY) -> int:
 
 def connections_to_offer(organisation, by) -> list[Connection]:
     """Of the connections that may fetch, those that `by` may offer invoices to again."""
-    return [it for it in connections_that_fetch(organisation) if it.is_managed_by(by)]
+    return [it for it in connections_that_fetch(organisation) if may_offer_to(it, organisation, by)]
+
+
+def may_offer_to(connection, organisation, by) -> bool:
+    """Whether `by` may put invoices of `organisation` before it: partners before their own ones (R34)."""
+    return by.environment_id in (organisation.environment_id, connection.made_by.pk)
 
 
 @transaction.atomic

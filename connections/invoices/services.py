@@ -21,7 +21,7 @@ from connections.invoices.models import (
     StatusChange,
 )
 from connections.models import Connection
-from connections.services import entered
+from connections.services import entered, live_places_at
 
 
 class WrongSender(Exception):
@@ -62,8 +62,12 @@ class StatusNotPossible(Refused):
         )
 
 
-def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tuple[Invoice, bool]:
-    """Store a UBL document in the outbox of the organisation of `through` and deliver it (R48, R49).
+def send(
+    *, xml: bytes, through, sender=None, idempotency_key="", check=lambda: None
+) -> tuple[Invoice, bool]:
+    """Store a UBL document in the outbox of `sender` and deliver it (R48, R49).
+
+    `sender` is one of the organisations that `through` is used for, without it the first one.
 
     Answers the invoice and whether it is new: the same `idempotency_key` (at most 255 characters, "" for
     none) with the same bytes answers the invoice of the first time. `check` is called inside the
@@ -71,6 +75,7 @@ def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tupl
     Raises ubl.NotUbl and its kinds, WrongSender, SendingOff, NumberUsed, KeyReused, and BreaksRules where
     the rules of EN 16931 are switched on.
     """
+    sender = sender or through.organisation
     document = ubl.read(xml)
     if settings.INVOICE_RULES and (broken := rules.broken(xml)):
         raise BreaksRules(broken)
@@ -78,12 +83,12 @@ def send(*, xml: bytes, through, idempotency_key="", check=lambda: None) -> tupl
     try:
         with transaction.atomic():
             # Before the keys, as everybody does who ends them; so numbers are given out one at a time.
-            Organisation.objects.select_for_update(no_key=True).get(pk=through.organisation_id)
+            Organisation.objects.select_for_update(no_key=True).get(pk=sender.pk)
             check()
             earlier = _sent_before(through, idempotency_key, digest)
             if earlier:
                 return earlier, False
-            invoice = _store(document, xml, digest, through)
+            invoice = _store(document, xml, digest, sender, through)
             if idempotency_key:
                 SentOnce.objects.create(
                     connection=through, key=idempotency_key, sha256=digest, invoice=invoice
@@ -158,15 +163,16 @@ def mark_as_original(*, invoice, by) -> Invoice:
 
 
 def connections_that_fetch(organisation) -> list[Connection]:
-    """The live connections of `organisation` that may fetch received invoices now (R5), the oldest first."""
-    connections = (
-        Connection.objects.live()
-        .filter(organisation=organisation)
-        .select_related("app", "owner", "organisation__environment", "mandate__accountant")
-        .with_owner_standing()
-        .order_by("pk")
+    """The live connections of `organisation`, or used for it too, that may fetch its invoices now (R5, R15).
+
+    A paused one, too: what arrives meanwhile waits for it (R23).
+    """
+    places = (
+        place
+        for place in live_places_at(organisation)
+        if place.stands and place.rights.allows("GetInboxDocument")
     )
-    return [it for it in connections if it.stands and it.rights.allows("GetInboxDocument")]
+    return [getattr(place, "connection", place) for place in places]
 
 
 def _sent_before(through, idempotency_key, digest):
@@ -182,8 +188,7 @@ def _sent_before(through, idempotency_key, digest):
     return earlier.invoice if earlier else None
 
 
-def _store(document, xml, digest, through):
-    sender = through.organisation
+def _store(document, xml, digest, sender, through):
     if not sender.sending:
         raise SendingOff
     if _named(document.supplier) != [sender]:

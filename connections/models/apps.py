@@ -65,6 +65,13 @@ class App(models.Model):
         validators=[URLValidator(["http", "https"])],
         help_text=_("Where Quick Connect opens the package; empty when it has no address."),
     )
+    autopilot_url = models.CharField(
+        _("Autopilot address"),
+        max_length=200,
+        blank=True,
+        validators=[URLValidator(["https"])],
+        help_text=_("Where received invoices are pushed to; empty when it offers no Autopilot."),
+    )
     guide = models.TextField(
         _("guide in English"),
         blank=True,

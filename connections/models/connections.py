@@ -3,16 +3,16 @@
 import uuid
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Environment, Membership, Organisation, User, with_integrations
-from accounts.roles import Permission, roles_that_allow
-from connections import rights
+from accounts.models import Environment, Organisation, User
 from connections.models.apps import App
+from connections.models.further import FurtherOrganisation
 from connections.models.key_sets import KeySet
+from connections.models.standing import Standing, StandingQuerySet
 
 # The two things that most software is for, as the overview says them in short.
 _MAIN_USES = {"SendDocument": _("send"), "GetInboxDocument": _("receive")}
@@ -26,21 +26,18 @@ class Access(models.TextChoices):
     CHOSEN = "chosen", _("Decide for yourself")
 
 
-def _membership_of_owner():
-    return Membership.objects.filter(user=OuterRef("owner"), organisation=OuterRef("organisation"))
+class Kind(models.TextChoices):
+    """How a connection works: the software calls with keys, or is called itself (R22)."""
+
+    KEYS = "keys", _("Keys")
+    AUTOPILOT = "autopilot", _("Autopilot")
 
 
 def _live_keys():
     return KeySet.objects.live().filter(connection=OuterRef("pk"))
 
 
-def payer(organisation, mandate):
-    """The environment that pays for connections of `organisation` under `mandate`, which may be None (R9)."""
-    pays = mandate is not None and mandate.accountant_pays
-    return mandate.accountant if pays else organisation.environment
-
-
-class ConnectionQuerySet(models.QuerySet):
+class ConnectionQuerySet(StandingQuerySet):
     def listed(self):
         return self.filter(deleted_at__isnull=True)
 
@@ -61,47 +58,27 @@ class ConnectionQuerySet(models.QuerySet):
     def within_reach_of(self, user):
         return self.filter(organisation__in=Organisation.objects.reachable_by(user))
 
-    def with_owner_standing(self):
-        """Add `owner_is_member` and `owner_accesses`, which `Connection.rights` reads."""
-        return self.annotate(
-            owner_is_member=Exists(_membership_of_owner()),
-            owner_accesses=Subquery(_membership_of_owner().values("accesses")[:1]),
-        )
-
-    def owner_stands(self):
-        own = Q(mandate__isnull=True, owner__environment=F("organisation__environment"))
-        through_partnership = Q(
-            mandate__given_at__isnull=False,
-            mandate__ended_at__isnull=True,
-            owner__environment=F("mandate__accountant"),
-        )
-        return self.with_owner_standing().filter(
-            own | through_partnership,
-            owner_is_member=True,
-            owner__is_active=True,
-            owner__role__in=roles_that_allow(Permission.MANAGE_KEYS),
-        )
-
-    def standing(self):
-        """Those that are not suspended: the owner may own them, the Integrations service is on (R7, R8)."""
-        accountant_pays = Q(mandate__isnull=False, mandate__accountant_pays=True)
-        return self.owner_stands().filter(
-            accountant_pays & with_integrations("mandate__accountant")
-            | ~accountant_pays & with_integrations("organisation__environment")
-        )
-
     def suspended(self):
         return self.live().exclude(pk__in=self.model.objects.standing().values("pk"))
 
+    def running(self):
+        return self.live().standing().filter(paused_at__isnull=True)
+
+    def paused(self):
+        return self.live().standing().filter(paused_at__isnull=False)
+
+    def with_keys(self):
+        return self.filter(kind=Kind.KEYS)
+
     def working(self):
-        return (
-            self.live().standing().filter(Exists(_live_keys().filter(first_used_at__isnull=False)))
-        )
+        return self.running().filter(Exists(_live_keys().filter(first_used_at__isnull=False)))
+
+    def rotating(self):
+        return self.running().filter(Exists(_live_keys().retiring()))
 
     def never_used(self):
-        return (
-            self.live().standing().filter(Exists(_live_keys().filter(first_used_at__isnull=True)))
-        )
+        used = _live_keys().filter(first_used_at__isnull=False)
+        return self.running().filter(~Exists(used), Exists(_live_keys()))
 
     def unused_for(self, duration):
         """Made, or given new keys, that long ago, and never used since (R21)."""
@@ -111,7 +88,12 @@ class ConnectionQuerySet(models.QuerySet):
 
     def without_keys(self):
         """Those whose keys ended without new ones, because somebody found them for instance."""
-        return self.live().standing().filter(~Exists(_live_keys()))
+        return self.running().with_keys().filter(~Exists(_live_keys().current()))
+
+    def used_for(self, organisation):
+        """Those of an organisation, and those of others that are used for it too (R15)."""
+        further = FurtherOrganisation.objects.filter(organisation=organisation)
+        return self.filter(Q(organisation=organisation) | Q(pk__in=further.values("connection")))
 
     def search(self, text):
         """By the name of key, package or organisation, or by a whole App Key, old or new."""
@@ -125,6 +107,14 @@ class ConnectionQuerySet(models.QuerySet):
     def for_list(self):
         """With all that a row or a page about a connection says, in one query."""
         newest = KeySet.objects.filter(connection=OuterRef("pk")).order_by("-version")
+        ended = Case(
+            When(
+                retired_at__isnull=True,
+                ends_at__lte=timezone.now(),
+                then=Value(KeySet.Retired.EXPIRED),
+            ),
+            default=F("retired_because"),
+        )
         return (
             self.select_related(
                 "app__logo", "organisation__environment", "owner", "mandate__accountant"
@@ -133,17 +123,22 @@ class ConnectionQuerySet(models.QuerySet):
             .annotate(
                 app_key=Subquery(newest.values("app_key")[:1]),
                 last_used_at=Subquery(newest.values("last_used_at")[:1]),
-                keys_ended=Subquery(newest.values("retired_because")[:1]),
+                keys_ended=Subquery(newest.annotate(ended=ended).values("ended")[:1]),
+                keys_end_at=Subquery(newest.values("ends_at")[:1]),
+                older_end_at=Subquery(_live_keys().retiring().values("ends_at")[:1]),
+                is_shared=Exists(FurtherOrganisation.objects.filter(connection=OuterRef("pk"))),
             )
         )
 
 
-class Connection(models.Model):
+class Connection(Standing, models.Model):
     """An organisation joined to an app. Revoked is for ever; deleted hides it (R18, R19)."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
         NEVER_USED = "never_used", _("Never used")
+        ROTATING = "rotating", _("Rotating")
+        PAUSED = "paused", _("Paused")
         SUSPENDED = "suspended", _("Suspended")
         KEYS_ENDED = "keys_ended", _("Keys ended")
         REVOKED = "revoked", _("Revoked")
@@ -152,8 +147,10 @@ class Connection(models.Model):
     organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="connections")
     number = models.PositiveIntegerField(editable=False)
     app = models.ForeignKey(App, models.PROTECT, related_name="connections")
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.KEYS, editable=False)
     name = models.CharField(_("name of the key"), max_length=60)
     administration = models.CharField(_("administration"), max_length=60, blank=True)
+    reported = models.CharField(max_length=60, blank=True, editable=False)
     access = models.CharField(_("access"), max_length=10, choices=Access, default=Access.ALL)
     functions = models.JSONField(default=list, editable=False)
     owner = models.ForeignKey(User, models.PROTECT, related_name="owned_connections")
@@ -162,6 +159,8 @@ class Connection(models.Model):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    paused_at = models.DateTimeField(null=True, editable=False)
+    paused_by = models.ForeignKey(User, models.PROTECT, null=True, editable=False, related_name="+")
     revoked_at = models.DateTimeField(null=True, editable=False)
     revoked_by = models.ForeignKey(
         User, models.PROTECT, null=True, editable=False, related_name="+"
@@ -192,6 +191,11 @@ class Connection(models.Model):
                 name="revoking_has_a_time_and_a_person",
             ),
             models.CheckConstraint(
+                condition=Q(paused_at__isnull=True, paused_by__isnull=True)
+                | Q(paused_at__isnull=False, paused_by__isnull=False),
+                name="pausing_has_a_time_and_a_person",
+            ),
+            models.CheckConstraint(
                 condition=Q(deleted_at__isnull=True, deleted_by__isnull=True)
                 | Q(deleted_at__isnull=False, deleted_by__isnull=False, revoked_at__isnull=False),
                 name="only_what_is_revoked_is_deleted_by_a_person",
@@ -206,46 +210,23 @@ class Connection(models.Model):
         return self.revoked_at is not None
 
     @property
-    def made_by(self):
-        """The environment whose people made it: the accountant's, or the organisation's own."""
-        return self.mandate.accountant if self.mandate else self.organisation.environment
+    def is_autopilot(self):
+        return self.kind == Kind.AUTOPILOT
 
     @property
-    def is_blocked(self):
-        """Whether support has blocked the organisation's environment, or that of the accountant."""
-        return bool(self.organisation.environment.blocked_at or self.made_by.blocked_at)
-
-    @property
-    def owner_stands(self):
-        """Whether the owner may own it now; needs `with_owner_standing` (R7)."""
-        return (
-            self.owner_is_member
-            and self._owner_comes_from_here
-            and self.owner.may(Permission.MANAGE_KEYS)
-        )
-
-    @property
-    def paid_by(self):
-        """Whose plan and Integrations service the keys need: the accountant's where it pays (R8, R9)."""
-        return payer(self.organisation, self.mandate)
-
-    @property
-    def stands(self):
-        """Whether it is not suspended; needs `with_owner_standing` (R7, R8)."""
-        return self.owner_stands and self.paid_by.has_integrations
-
-    @property
-    def _owner_comes_from_here(self):
-        """From the organisation's environment, or from an accountant whose partnership is Active (R4)."""
-        if self.mandate is None:
-            return self.owner.environment_id == self.organisation.environment_id
-        return self.mandate.is_active and self.owner.environment_id == self.mandate.accountant_id
+    def key(self):
+        """What the key was given."""
+        return None if self.access == Access.ALL else frozenset(self.functions)
 
     def is_managed_by(self, user):
-        """Whether people of the user's environment may change it: a partner's only what is theirs (R34)."""
+        """Whether people of the user's environment may change it: a partner's only what is theirs (R34).
+
+        What is used for organisations of others too is its makers' alone, who answer for all of them (R15).
+        Needs `for_list`.
+        """
         environment = user.environment_id
-        return environment == self.organisation.environment_id or (
-            self.mandate is not None and environment == self.mandate.accountant_id
+        return environment == self.made_by.pk or (
+            environment == self.organisation.environment_id and not self.is_shared
         )
 
     @property
@@ -255,23 +236,20 @@ class Connection(models.Model):
             return self.Status.REVOKED
         if not self.stands:
             return self.Status.SUSPENDED
+        if self.paused_at:
+            return self.Status.PAUSED
         if self.keys_ended:
             return self.Status.KEYS_ENDED
+        if self.older_end_at:
+            return self.Status.ROTATING
         return self.Status.ACTIVE if self.last_used_at else self.Status.NEVER_USED
 
     @property
-    def rights(self) -> rights.Rights:
-        """The parts of R5 as they are now; needs `with_owner_standing`."""
-        return rights.Rights(
-            app=frozenset(self.app.functions),
-            key=None if self.access == Access.ALL else frozenset(self.functions),
-            owner=rights.accesses_of_owner(stands=self.owner_stands, accesses=self.owner_accesses),
-            partnership=frozenset(self.mandate.functions) if self.mandate else None,
-        )
-
-    @property
     def opened(self):
-        """The names of the functions that a call with its keys may use now; needs `for_list`."""
+        """The names of the functions that its keys open for its first organisation now, but for a pause.
+
+        Needs `for_list`.
+        """
         works = not self.is_revoked and not self.keys_ended and self.stands
         return self.rights.effective() if works else frozenset()
 

@@ -8,14 +8,30 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Membership, User
 from connections import keys
+from connections.models.further import FurtherOrganisation
 
 
 class KeySetQuerySet(models.QuerySet):
-    def live(self):
+    def kept(self):
+        """Not retired: in use, or over its time and not yet written down as retired."""
         return self.filter(retired_at__isnull=True)
 
+    def live(self):
+        """Those that a call is let in with now."""
+        return self.kept().filter(Q(ends_at__isnull=True) | Q(ends_at__gt=timezone.now()))
+
+    def current(self):
+        return self.filter(retired_at__isnull=True, rotated_at__isnull=True)
+
+    def retiring(self):
+        """The older ones of a planned change, which live on for a while beside the current ones (R17)."""
+        return self.filter(retired_at__isnull=True, rotated_at__isnull=False)
+
+    def overdue(self):
+        return self.kept().filter(ends_at__lte=timezone.now())
+
     def retire(self, reason, by):
-        return self.live().update(retired_at=timezone.now(), retired_by=by, retired_because=reason)
+        return self.kept().update(retired_at=timezone.now(), retired_by=by, retired_because=reason)
 
     def never_used(self):
         return self.live().filter(first_used_at__isnull=True)
@@ -31,7 +47,9 @@ class KeySetQuerySet(models.QuerySet):
         """The key set whose SecurityToken this is, dead or alive, with the scopes and end of the token."""
         digest = keys.token_digest(token.reveal())
         return self.filter(tokens__digest=digest).annotate(
-            token_scopes=F("tokens__scopes"), token_ends=F("tokens__expires_at")
+            token_scopes=F("tokens__scopes"),
+            token_since=F("tokens__created_at"),
+            token_ends=F("tokens__expires_at"),
         )
 
     def for_call(self):
@@ -47,16 +65,23 @@ class KeySetQuerySet(models.QuerySet):
         ).annotate(
             owner_is_member=Exists(members),
             owner_accesses=Subquery(members.values("accesses")[:1]),
+            is_shared=Exists(FurtherOrganisation.objects.filter(connection=OuterRef("connection"))),
         )
 
 
 class KeySet(models.Model):
-    """One App Key with the digest of its Secret; kept after its retirement for the record (R16)."""
+    """One App Key with the digest of its Secret; kept after its retirement for the record (R16).
+
+    `ends_at` is when it ends by itself, if it does: on the day that somebody chose, or, since
+    `rotated_at`, at the end of a planned change (R17).
+    """
 
     class Retired(models.TextChoices):
         SUPERSEDED = "superseded", _("Replaced by new keys")
         REVOKED = "revoked", _("Revoked")
         FOUND = "found", _("Found by somebody and ended")
+        ROTATED = "rotated", _("Replaced in a planned change")
+        EXPIRED = "expired", _("Expired")
 
     connection = models.ForeignKey(
         "connections.Connection", models.PROTECT, related_name="key_sets"
@@ -71,23 +96,41 @@ class KeySet(models.Model):
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     first_used_at = models.DateTimeField(null=True, editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)
-    reminded_at = models.DateTimeField(null=True, editable=False)
+    rotated_at = models.DateTimeField(null=True, editable=False)
+    ends_at = models.DateTimeField(null=True, editable=False)
     retired_at = models.DateTimeField(null=True, editable=False)
     retired_by = models.ForeignKey(
         User, models.PROTECT, null=True, editable=False, related_name="+"
     )
     retired_because = models.CharField(max_length=12, choices=Retired, blank=True, editable=False)
 
-    token_scopes = token_ends = None  # those of the token by which it was found; see `of_token`
+    # Those of the token by which it was found; see `of_token`.
+    token_scopes = token_since = token_ends = None
 
     objects = KeySetQuerySet.as_manager()
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["ends_at"],
+                condition=Q(retired_at__isnull=True, ends_at__isnull=False),
+                name="key_set_that_ends",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["connection"],
-                condition=Q(retired_at__isnull=True),
-                name="one_live_key_set_per_connection",
+                condition=Q(retired_at__isnull=True, rotated_at__isnull=True),
+                name="one_current_key_set_per_connection",
+            ),
+            models.UniqueConstraint(
+                fields=["connection"],
+                condition=Q(retired_at__isnull=True, rotated_at__isnull=False),
+                name="one_retiring_key_set_per_connection",
+            ),
+            models.CheckConstraint(
+                condition=Q(rotated_at__isnull=True) | Q(ends_at__isnull=False),
+                name="a_retiring_key_set_ends",
             ),
             models.UniqueConstraint(
                 fields=["connection", "version"], name="one_key_set_per_version"
@@ -102,6 +145,37 @@ class KeySet(models.Model):
     def __str__(self):
         return self.app_key
 
+    @property
+    def is_current(self):
+        return self.ended_because == "" and self.rotated_at is None
+
+    @property
+    def is_retiring(self):
+        return self.ended_because == "" and self.rotated_at is not None
+
+    @property
+    def ended_because(self):
+        """One of Retired, also where its time is over and nobody has written that down yet; or ""."""
+        if self.retired_because or self.ends_at is None or self.ends_at > timezone.now():
+            return self.retired_because
+        return self.Retired.ROTATED if self.rotated_at else self.Retired.EXPIRED
+
+    @property
+    def ended_at(self):
+        return self.retired_at or (self.ends_at if self.ended_because else None)
+
+    @property
+    def ends_soon(self):
+        """Whether the last quarter of a planned change has begun."""
+        return self.ends_at - timezone.now() <= (self.ends_at - self.rotated_at) / 4
+
+    def is_silent_beside(self, newer) -> bool:
+        """Whether it is safe to end: `newer` is used, and this one not since, for a twelfth of the change."""
+        if newer is None or newer.first_used_at is None:
+            return False
+        silent_since = max(newer.first_used_at, self.last_used_at or newer.first_used_at)
+        return timezone.now() - silent_since >= (self.ends_at - self.rotated_at) / 12
+
     def opens_with(self, secret: keys.Secret) -> bool:
         """Say whether `secret` belongs to this set; a missing pepper raises KeyError: no answer."""
         return keys.matches(
@@ -112,3 +186,28 @@ class KeySet(models.Model):
             connection=self.connection.uuid.hex,
             version=self.version,
         )
+
+
+class KeyNotice(models.Model):
+    """That people were told something about a key set: once for each moment it is about (R54)."""
+
+    class About(models.TextChoices):
+        UNUSED = "unused", _("Nobody has used it")
+        EXPIRES = "expires", _("It expires soon")
+        OVERLAP_ENDS = "overlap ends", _("The planned change ends, and the old keys still call")
+
+    key_set = models.ForeignKey(KeySet, models.CASCADE, related_name="notices")
+    about = models.CharField(max_length=12, choices=About)
+    moment = models.DateTimeField()
+    days = models.PositiveSmallIntegerField(default=0)  # before that moment
+    sent_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key_set", "about", "moment", "days"], name="people_are_told_once"
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.key_set}: {self.get_about_display()}"

@@ -103,21 +103,19 @@ def change_functions(*, mandate, functions, by) -> None:
 
 
 @transaction.atomic
-def end(*, partnership, by) -> list[Mandate]:
+def end(*, partnership, also=None, by) -> list[Mandate]:
     """End the partnership for both sides and answer the mandates that end with it (R34).
 
     Nobody of the accountant is a member of the client's organisations any more. The connections made through
-    it are for the caller to revoke, in the same transaction. Raises PartnershipEnded.
+    it are for the caller to revoke, in the same transaction; `also` are the organisations that this concerns.
+    Raises PartnershipEnded.
     """
     Environment.objects.select_for_update(no_key=True).get(pk=partnership.client_id)
     mandates = list(partnership.mandates.active())
     organisations = [mandate.organisation_id for mandate in mandates]
-    locked = (
-        Organisation.objects.select_for_update(no_key=True)
-        .filter(pk__in=organisations)
-        .order_by("pk")
-    )
-    list(locked)
+    others = [] if also is None else also.values_list("pk", flat=True)
+    locked = Organisation.objects.select_for_update(no_key=True)
+    list(locked.filter(pk__in={*organisations, *others}).order_by("pk"))
     partnership = (
         Partnership.objects.select_for_update(no_key=True, of=["self"])
         .select_related("accountant", "client")

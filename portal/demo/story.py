@@ -201,6 +201,7 @@ def _connect():
             app=App.objects.get(name=app),
             name=name,
             access=access,
+            confirmed=True,
             functions=functions,
             by=User.objects.get(email=email),
             op_id=uuid.uuid4(),
@@ -250,6 +251,7 @@ def _limit_joris(made, by):
         app=App(environment=by.environment, name="Year-end tool", functions=BOTH),
         name="Annual accounts",
         access=Access.ALL,
+        confirmed=True,
         owner=joris,
         by=by,
         op_id=uuid.uuid4(),
@@ -297,6 +299,7 @@ def _look_after_clients(made):
         app=App.objects.get(name="Informer"),
         name="Invoices by the office",
         access=Access.ALL,
+        confirmed=True,
         by=willem,
         op_id=uuid.uuid4(),
     )
@@ -311,6 +314,7 @@ def _look_after_clients(made):
         app=App.objects.get(name="SnelStart"),
         name="Bookkeeping",
         access=Access.ALL,
+        confirmed=True,
         by=aisha,
         op_id=uuid.uuid4(),
     )

@@ -240,7 +240,7 @@ def test_owner_and_administrators_hear_of_every_change_once(connected):
 def test_what_fails_leaves_nothing_behind(connected, monkeypatch):
     connection, pair = connected
     before = (actions(), Mail.objects.count())
-    monkeypatch.setattr(services, "_mail", lambda *_: 1 / 0)
+    monkeypatch.setattr(services.keys, "mail", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         services.create_new_keys(connection=connection, by=connection.owner, op_id=uuid.uuid4())

@@ -148,7 +148,7 @@ def test_an_expired_token_says_so_until_it_is_forgotten(connected):
     past = timezone.now() - timedelta(hours=1)
     SecurityToken.objects.update(expires_at=past)
 
-    assert software.me().json()["reason"] == "expired"
+    assert software.me().json()["reason"] == "token_expired"
     assert tokens.forget_expired() == 0
     SecurityToken.objects.update(expires_at=past - timedelta(days=1))
     assert tokens.forget_expired() == 1

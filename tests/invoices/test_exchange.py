@@ -267,7 +267,7 @@ def test_lists_cost_the_same_with_one_and_with_three_rows(
 
 def test_a_key_revoked_while_the_upload_came_in_stores_nothing(seller, buying):
     connection = Connection.objects.for_list().get(organisation__registration_number="71234561")
-    admitted = Call(KeySet.objects.get(connection=connection), connection, connection.rights)
+    admitted = Call(KeySet.objects.get(connection=connection), connection)
     services.revoke(connection=connection, by=connection.owner)
 
     with pytest.raises(ApiError):

@@ -122,7 +122,7 @@ def test_the_sender_cannot_set_it(sellers_software, sent):
 
 def test_a_key_revoked_meanwhile_sets_nothing(buyer, sent):
     connection = Connection.objects.for_list().get(pk=buyer.pk)
-    admitted = Call(KeySet.objects.get(connection=connection), connection, connection.rights)
+    admitted = Call(KeySet.objects.get(connection=connection), connection)
     connections.revoke(connection=connection, by=connection.owner)
 
     with pytest.raises(ApiError):

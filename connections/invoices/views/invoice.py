@@ -17,6 +17,7 @@ from connections.invoices.deliveries import deliveries_of, overall
 from connections.invoices.forms import StatusForm
 from connections.invoices.history import told_to_receiver, told_to_sender
 from connections.invoices.models import Invoice
+from connections.invoices.reoffers import may_offer_to
 
 
 @organisation_page(Permission.VIEW_ORGANISATION)
@@ -90,7 +91,7 @@ def _page(request, organisation, invoice, form, status=200):
         "delivery": overall(deliveries),
         "form": form if _may_set_status(request.user, organisation, invoice) else None,
         "may_manage_keys": request.user.may(Permission.MANAGE_KEYS),
-        "connections": [it for it in fetching if it.is_managed_by(request.user)],
+        "connections": [it for it in fetching if may_offer_to(it, organisation, request.user)],
     }
     return render(request, "invoices/detail.html", context, status=status)
 

@@ -10,7 +10,7 @@ from accounts.events.services import chain_waiting
 from accounts.mail.services import send_due
 from connections.calls import forget_refused
 from connections.invoices.reoffers import reoffer_next
-from connections.services import remind_unused
+from connections.services import end_overdue, remind_unused, warn_of_expiry, warn_of_overlap
 from connections.tokens import forget_expired
 from partners.imports import send_next
 from partners.services import expire_due, warn_due
@@ -19,8 +19,11 @@ log = logging.getLogger(__name__)
 
 # What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
-ALWAYS = (chain_waiting, send_due, send_next, reoffer_next)
-NOW_AND_THEN = (warn_due, expire_due, remind_unused, forget_expired, forget_refused)
+ALWAYS = (chain_waiting, end_overdue, send_due, send_next, reoffer_next)
+NOW_AND_THEN = (
+    *(warn_due, expire_due, remind_unused, warn_of_expiry, warn_of_overlap),
+    *(forget_expired, forget_refused),
+)
 NOW_AND_THEN_SECONDS = 600
 
 
