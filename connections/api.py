@@ -23,7 +23,7 @@ from ninja import Field, NinjaAPI, Router, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.security.http import HttpAuthBase
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from accounts.models import Organisation
 from connections import errors, keys, limits
@@ -34,6 +34,7 @@ from connections.models import Connection, FurtherOrganisation, KeySet, function
 from connections.models.standing import Standing
 from connections.rights import Rights
 from connections.services import end_if_overdue
+from connections.services import report_administration as reported
 from portal.paging import BadCursor, page
 
 JSON_MAX_BYTES = 64 * 1024
@@ -348,6 +349,9 @@ def _near(value: datetime) -> datetime:
 Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_near)]
 
 
+Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]  # no database keeps a NUL
+
+
 class Listing(Schema):
     """Which page of a list."""
 
@@ -538,6 +542,42 @@ def me(request):
         "ends_at": call.key_set.ends_at,
         "organisations": [place.organisation for place in call.places],
         "functions": [{"function": entry.name, "scope": entry.scope} for entry in call.functions()],
+    }
+
+
+class AdministrationIn(Schema):
+    model_config = {"extra": "forbid"}
+
+    name: Plain = Field(max_length=60)
+
+
+class AdministrationOut(Schema):
+    organisation: str
+    administration: str = Field(
+        description="As somebody typed it in the portal; empty when nobody did"
+    )
+    reported: str = Field(description="As the software reported it")
+
+
+@router.put(
+    "/{organisation}/administration",
+    auth=gate(None),
+    response=AdministrationOut,
+    operation_id="ReportAdministration",
+    openapi_extra=documented(*OF_THE_GATE),
+)
+def report_administration(request, organisation: str, body: AdministrationIn):
+    """Report in which administration of the package the software books for this organisation.
+
+    The portal shows it to the people of the organisation, and warns them of a second connection to it.
+    """
+    call = request.auth
+    name = " ".join(body.name.split())
+    place = reported(place=call.place, name=name, check=call.still_open)
+    return {
+        "organisation": organisation,
+        "administration": place.administration,
+        "reported": place.reported,
     }
 
 

@@ -2,18 +2,22 @@
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import OneLineField, SearchForm
 from accounts.models import Organisation, User
-from connections import logos, portfolio
+from connections import expiry, logos, portfolio
 from connections.functions import ApiFunction
 from connections.models import Access, App, Connection, catalogue
 from connections.rights import has
-from connections.services import accesses_seen
+from connections.services import Overlap, Reason, accesses_seen
 from partners.models import MandateApp, looked_after_by
+
+LONGEST = timedelta(days=5 * 366)  # that a set of keys is given
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,50 @@ class OpIdMixin(forms.Form):
         initial=uuid.uuid4,
         error_messages={"required": _("Open this page again, then create the keys.")},
     )
+
+
+class EndMixin(forms.Form):
+    """When the keys end by themselves, if they are to: on a working day at ten, unless told otherwise."""
+
+    ends_on = forms.DateField(
+        label=_("The keys end on"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=_(
+            "Empty: never. At 10:00, and on a Monday instead of in a weekend. Whoever looks after the "
+            "connection gets a mail 30, 7 and 1 days before, and on the day."
+        ),
+    )
+    exactly = forms.BooleanField(label=_("On that day, even in a weekend"), required=False)
+
+    def clean(self):
+        values = super().clean()
+        day = values.pop("ends_on", None)
+        exactly = values.pop("exactly", False)
+        values["ends_at"] = expiry.moment_of(day, exactly=exactly) if day else None
+        return values
+
+    def clean_ends_on(self):
+        day, today = self.cleaned_data["ends_on"], timezone.localdate()
+        if day and not today < day <= today + LONGEST:
+            raise forms.ValidationError(
+                _("Choose a day from tomorrow on, at most five years away, or leave it empty.")
+            )
+        return day
+
+
+class AdministrationMixin(forms.Form):
+    """Where the package books, and whether a second connection to that is wanted (R22)."""
+
+    administration = OneLineField(
+        label=_("Administration in the package"),
+        max_length=60,
+        required=False,
+        help_text=_(
+            "Its name there. Only when the package keeps more than one administration of this organisation."
+        ),
+    )
+    confirmed = forms.BooleanField(label=_("I want both connections"), required=False)
 
 
 class AccessForm(forms.Form):
@@ -95,27 +143,58 @@ class AccessForm(forms.Form):
         return [name for name in self.app.functions if name in asked and self._may_be_given(name)]
 
 
-class ConnectionForm(OpIdMixin, AccessForm):
+class ConnectionForm(OpIdMixin, EndMixin, AdministrationMixin, AccessForm):
     name = OneLineField(
         label=_("Name of the key"),
         max_length=60,
         help_text=_("How you recognise it in the overview, for instance “Bookkeeping”."),
     )
-    administration = OneLineField(
-        label=_("Administration in the package"),
-        max_length=60,
-        required=False,
-        help_text=_(
-            "Only when the package keeps more than one administration of this organisation."
-        ),
+
+
+class NewKeysForm(OpIdMixin, EndMixin):
+    """A new set of keys instead of the old one (R16)."""
+
+
+class RotateForm(OpIdMixin, EndMixin):
+    """A new set of keys beside the old one, for a while (R17)."""
+
+    reason = forms.ChoiceField(
+        label=_("Why?"),
+        choices=Reason,
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Say why you change the keys.")},
+    )
+    overlap = forms.TypedChoiceField(
+        label=_("The old keys work for"),
+        choices=Overlap,
+        coerce=int,
+        initial=Overlap.DAY,
+        widget=forms.RadioSelect,
     )
 
 
-class NewKeysForm(OpIdMixin):
-    pass
+class EndForm(EndMixin):
+    """When the keys in use end."""
 
 
-class TakeOverForm(OpIdMixin):
+class OrganisationForm(AdministrationMixin):
+    """One more organisation for which a connection is used (R15)."""
+
+    organisation = forms.ModelChoiceField(
+        Organisation.objects.none(),
+        to_field_name="organisation_id",
+        label=_("Organisation"),
+        empty_label=_("Choose one"),
+    )
+
+    field_order = ["organisation"]
+
+    def __init__(self, *args, organisations, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["organisation"].queryset = organisations.select_related("environment")
+
+
+class TakeOverForm(OpIdMixin, EndMixin):
     """On whom the connection lives from now on."""
 
     owner = forms.TypedChoiceField(
@@ -311,21 +390,23 @@ class FilterForm(forms.Form):
         required=False, choices=[("", _("All statuses")), *Connection.Status.choices]
     )
 
+    _IN_STATUS = {
+        Connection.Status.ACTIVE: "working",
+        Connection.Status.NEVER_USED: "never_used",
+        Connection.Status.ROTATING: "rotating",
+        Connection.Status.PAUSED: "paused",
+        Connection.Status.SUSPENDED: "suspended",
+        Connection.Status.KEYS_ENDED: "without_keys",
+        Connection.Status.REVOKED: "revoked",
+    }
+
     def applied_to(self, connections):
         self.is_valid()
         text, status = self.cleaned_data.get("q", "").strip(), self.cleaned_data.get("status")
         if text:
             connections = connections.search(text)
-        if status == Connection.Status.ACTIVE:
-            connections = connections.working()
-        elif status == Connection.Status.NEVER_USED:
-            connections = connections.never_used()
-        elif status == Connection.Status.SUSPENDED:
-            connections = connections.suspended()
-        elif status == Connection.Status.KEYS_ENDED:
-            connections = connections.without_keys()
-        elif status == Connection.Status.REVOKED:
-            connections = connections.revoked()
+        if status:
+            connections = getattr(connections, self._IN_STATUS[status])()
         return connections
 
     @property

@@ -7,7 +7,6 @@ from django.db.models import Q
 from accounts.events.models import Action, Event
 from accounts.events.services import record, record_for
 from accounts.roles import Permission, allows
-from connections.models import FurtherOrganisation
 from connections.rights import Mark
 
 READ_BACK = 200
@@ -34,17 +33,13 @@ def record_about(connection, action, *, by, **details):
     organisation = connection.organisation
     sides = [organisation.environment, connection.made_by]
     record_for(sides, action, by=by, subject=connection, organisation=organisation, **details)
-    others = FurtherOrganisation.objects.of(connection).select_related("organisation__environment")
-    for other in others if getattr(connection, "is_shared", False) else []:
-        side = other.organisation.environment
-        record(
-            action,
-            by=by,
-            subject=connection,
-            environment=side,
-            organisation=other.organisation,
-            **details,
-        )
+    if getattr(connection, "is_shared", False):
+        for other in connection.further.select_related("organisation__environment"):
+            side = {
+                "environment": other.organisation.environment,
+                "organisation": other.organisation,
+            }
+            record(action, by=by, subject=connection, **side, **details)
 
 
 def with_since(connection, marks) -> list[tuple[Mark, datetime | None]]:

@@ -15,10 +15,11 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from connections.models import App, CallCount, Connection, KeySet
+from connections.models import App, CallCount, Connection, FurtherOrganisation, KeySet
 from partners.models import AuthorisationRequest, Mandate, MandateApp
 
 SILENT_AFTER = timedelta(days=14)
@@ -31,6 +32,8 @@ class Word(TextChoices):
     STILL_CALLING = "still_calling", _("Revoked but still calling")
     SUSPENDED = "suspended", _("Suspended")
     SILENT = "silent", _("Silent for 14 days")
+    PAUSED = "paused", _("Paused")
+    ROTATING = "rotating", _("Rotating")
     NEVER_USED = "never_used", _("Never used")
     WITHOUT_KEYS = "without_keys", _("Active without keys")
     DECLINED = "declined", _("Declined")
@@ -46,25 +49,46 @@ def cells(**narrowed):
     live = Connection.objects.live().filter(
         organisation=OuterRef("mandate__organisation"), app=OuterRef("app")
     )
-    live_keys = KeySet.objects.live().filter(
+    shared = FurtherOrganisation.objects.live().filter(
+        organisation=OuterRef("mandate__organisation"), connection__app=OuterRef("app")
+    )
+    own_keys = KeySet.objects.live().filter(
         connection__organisation=OuterRef("mandate__organisation"), connection__app=OuterRef("app")
+    )
+    shared_keys = KeySet.objects.live().filter(
+        connection__further__organisation=OuterRef("mandate__organisation"),
+        connection__app=OuterRef("app"),
     )
     ended = CallCount.objects.still_calling().filter(
         key_set__connection__mandate=OuterRef("mandate"),
         key_set__connection__app=OuterRef("app"),
         key_set__connection__revoked_at__isnull=False,
     )
-    last_used = live_keys.order_by("-pk").values("last_used_at")[:1]
+    last_used = Coalesce(
+        *(
+            Subquery(key_sets.order_by("-pk").values("last_used_at")[:1])
+            for key_sets in (own_keys, shared_keys)
+        )
+    )
     let_in = Q(mandate__given_at__isnull=False, mandate__ended_at__isnull=True)
     pending = Q(request__status=AuthorisationRequest.Status.PENDING, request__expires_at__gt=now)
-    connected = let_in & Q(Exists(live))
+
+    def has_keys(**which):
+        return Q(Exists(own_keys.filter(**which))) | Q(Exists(shared_keys.filter(**which)))
+
+    connected = let_in & (Q(Exists(live)) | Q(Exists(shared)))
     word = Case(
-        When(connected & ~Exists(live.standing()), then=Value(Word.SUSPENDED)),
         When(
-            connected & Exists(live_keys.filter(last_used_at__gte=now - SILENT_AFTER)),
+            connected & ~Exists(live.standing()) & ~Exists(shared.standing()),
+            then=Value(Word.SUSPENDED),
+        ),
+        When(connected & has_keys(connection__paused_at__isnull=False), then=Value(Word.PAUSED)),
+        When(connected & has_keys(rotated_at__isnull=False), then=Value(Word.ROTATING)),
+        When(
+            connected & has_keys(last_used_at__gte=now - SILENT_AFTER),
             then=Value(Word.HEALTHY),
         ),
-        When(connected & Exists(live_keys.filter(first_used_at=None)), then=Value(Word.NEVER_USED)),
+        When(connected & has_keys(first_used_at=None), then=Value(Word.NEVER_USED)),
         When(connected, then=Value(Word.SILENT)),
         When(Exists(ended), then=Value(Word.STILL_CALLING)),
         When(pending, then=Value(Word.PENDING)),
@@ -82,7 +106,7 @@ def cells(**narrowed):
             word=word,
             # Of nobody else's business once the client has ended it.
             number=Case(When(let_in, then=Subquery(live.order_by("-pk").values("number")[:1]))),
-            last_used_at=Case(When(let_in, then=Subquery(last_used))),
+            last_used_at=Case(When(let_in, then=last_used)),
         )
         .select_related("app__logo", "request")
     )

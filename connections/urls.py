@@ -7,9 +7,11 @@ from connections.views import (
     create,
     docs,
     metadata,
+    organisations,
     overview,
     people,
     requests,
+    running,
     testing,
     vendors,
 )
@@ -19,6 +21,13 @@ app_name = "connections"
 of_connection = [
     path("", connection.detail, name="connection"),
     path("keys/", connection.new_keys, name="new-keys"),
+    path("rotate/", connection.rotate, name="rotate"),
+    path("end-older/", running.end_older, name="end-older"),
+    path("expiry/", running.expiry, name="expiry"),
+    path("pause/", running.pause, name="pause"),
+    path("resume/", running.resume, name="resume"),
+    path("organisations/", organisations.add, name="add-organisation"),
+    path("organisations/<int:other>/remove/", organisations.remove, name="remove-organisation"),
     path("take-over/", connection.take_over, name="take-over"),
     path("accesses/", connection.accesses, name="accesses"),
     path("test/", testing.test, name="test"),
@@ -31,6 +40,7 @@ of_organisation = [
     path("new/", create.choose_package, name="new"),
     path("new/own-app/", create.new_own_app, name="new-own-app"),
     path("new/<int:app>/", create.create, name="create"),
+    path("shared/<uuid:connection>/", organisations.leave, name="leave"),
     path("<int:number>/", include(of_connection)),
 ]
 

@@ -20,7 +20,7 @@ from connections.functions import FUNCTIONS
 from connections.invoices import services as invoices
 from connections.invoices.models import Invoice, Reoffer
 from connections.models import App, Connection, RefusedCall
-from connections.services import store_logo
+from connections.services import add_organisation, store_logo
 from partners.models import AuthorisationRequest, Batch, Mandate
 from tests.factories import AppFactory, MembershipFactory, UserFactory, ask, connect, let_in
 from tests.invoices.documents import invoice
@@ -153,6 +153,8 @@ class House:
             "batch": self.batch.uuid,
             "job": self.job.uuid,
             "request_id": self.refused.request_id,
+            "connection": self.connection.uuid,
+            "other": self.connection.further.get().organisation_id,
         }
         values |= others
         return reverse(name, kwargs={key: values[key] for key in self.arguments(name)})
@@ -175,6 +177,8 @@ def our_house():
     own_app = AppFactory(environment=member.environment)
     store_logo(own_app, b"png")
     connection, _pair = connect(member)
+    another = MembershipFactory(user=member, organisation__environment=member.environment)
+    add_organisation(connection=connection, organisation=another.organisation, by=member)
     ElectronicAddress.objects.create(
         organisation=connection.organisation, value="0088:7300010000001"
     )

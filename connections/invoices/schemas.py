@@ -2,16 +2,14 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from ninja import Field, Schema
-from pydantic import StringConstraints
 
-from connections.api import Listing, Moment
+from connections.api import Listing, Moment, Plain
 from connections.invoices.history import told_to_receiver, told_to_sender
 from connections.invoices.models import Status, to_sender
 
-Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]  # no database keeps a NUL
 Settable = Literal["received", "opened", "paid", "rejected"]
 Received = Literal["received", "downloaded", "opened", "paid", "rejected", "duplicate"]
 Sent = Literal["delivered", "opened", "paid", "rejected", "duplicate", "delivery failed"]

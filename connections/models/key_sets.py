@@ -160,6 +160,9 @@ class KeySet(models.Model):
             return self.retired_because
         return self.Retired.ROTATED if self.rotated_at else self.Retired.EXPIRED
 
+    def get_ended_because_display(self):
+        return self.Retired(self.ended_because).label
+
     @property
     def ended_at(self):
         return self.retired_at or (self.ends_at if self.ended_because else None)

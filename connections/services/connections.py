@@ -237,6 +237,21 @@ def remove_organisation(*, connection, organisation, by) -> None:
 
 
 @transaction.atomic
+def report_administration(*, place, name, check=lambda: None) -> Standing:
+    """Keep in which administration the software says that it books at `place`; "" takes it back (R22).
+
+    What somebody typed in the portal stays. `check` is called inside the transaction and may refuse by
+    raising.
+    """
+    check()
+    if place.reported != name:
+        place.reported = name
+        place.save(update_fields=["reported"])
+        record_about(place, Action.ADMINISTRATION_CHANGED, by=None, administration=name)
+    return place
+
+
+@transaction.atomic
 def revoke(*, connection, by) -> None:
     """Stop all exchange through `connection`, at once and for ever, for all its organisations (R18).
 

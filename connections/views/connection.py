@@ -14,12 +14,19 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import organisation_page, recent_login_required
 from accounts.events.models import Event
+from accounts.models import Organisation
 from accounts.roles import Permission
 from connections import services
 from connections.errors import SCOPE_MISSING
-from connections.forms import EditAccessForm, NewKeysForm, TakeOverForm
+from connections.forms import EditAccessForm, NewKeysForm, RotateForm, TakeOverForm
 from connections.history import with_since
-from connections.models import CallCount, Connection, catalogue, function_named
+from connections.models import (
+    CallCount,
+    Connection,
+    FurtherOrganisation,
+    catalogue,
+    function_named,
+)
 from connections.views.create import already_created_page, keys_page
 
 CHART_DAYS = 30
@@ -30,25 +37,35 @@ CHART_DAYS = 30
 def detail(request, organisation, number):
     connection = connection_of(organisation, number)
     if request.htmx.target == "state":  # the page waits for the first call (R21)
-        waits = connection.status == connection.Status.NEVER_USED
-        return HttpResponse(status=204, headers={} if waits else {"HX-Refresh": "true"})
+        return HttpResponse(
+            status=204, headers={} if _awaits_a_call(connection) else {"HX-Refresh": "true"}
+        )
     calls = CallCount.objects.of(connection)
     days, refusals = _days(calls), refusals_of(connection, calls)
     may_manage = connection.is_managed_by(request.user)
+    key_sets = list(
+        connection.key_sets.select_related("created_by", "retired_by").order_by("-version")[:10]
+    )
+    current = next((it for it in key_sets if it.is_current), None)
+    older = next((it for it in key_sets if it.is_retiring), None)
     context = {
         "connection": connection,
+        "current": current,
+        "older": older,
+        "awaited": _awaits_a_call(connection),
+        "safe_to_end": older and older.is_silent_beside(current),
+        "places": places_seen(connection, request.user),
         "last_call": calls.filter(code="").order_by("-last_at").first(),
         "still_calling": calls.still_calling().aggregate(
             calls=Sum("calls", default=0), last_at=Max("last_at")
         ),
         "marks": with_since(connection, connection.rights.marks(catalogue().values())),
         "waiting": connection.offers.ready().count(),
-        "key_sets": connection.key_sets.select_related("created_by", "retired_by").order_by(
-            "-version"
-        )[:10],
+        "key_sets": key_sets,
         "days": days,
         "has_calls": any(day["accepted"] or day["refused"] for day in days),
         "may_manage": may_manage,
+        "may_add": may_manage and request.user == connection.owner and connection.stands,
         "may_take_over": may_manage and request.user.may(Permission.TAKE_OVER),
         "take_over": connection.url("take-over"),
         "new_keys": connection.url("new-keys"),
@@ -68,11 +85,22 @@ def detail(request, organisation, number):
 @sensitive_variables("pair")
 def new_keys(request, organisation, number):
     """Create new keys: the answer to the POST shows them once, and the old ones are dead (R16)."""
-    connection = _managed(request, organisation, number)
+    connection = managed(request, organisation, number)
     form = NewKeysForm(request.POST or None)
     return _another_set(
         request, connection, services.create_new_keys, "connections/new_keys.html", form
     )
+
+
+@organisation_page(Permission.MANAGE_KEYS)
+@recent_login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_variables("pair")
+def rotate(request, organisation, number):
+    """Rotate: the answer to the POST shows new keys once, and the old ones live on for a while (R17)."""
+    connection = managed(request, organisation, number)
+    form = RotateForm(request.POST or None)
+    return _another_set(request, connection, services.rotate, "connections/rotate.html", form)
 
 
 @organisation_page(Permission.TAKE_OVER)
@@ -81,7 +109,7 @@ def new_keys(request, organisation, number):
 @sensitive_variables("pair")
 def take_over(request, organisation, number):
     """Have a connection live on somebody else, oneself for instance, with new keys (R7)."""
-    connection = _managed(request, organisation, number)
+    connection = managed(request, organisation, number)
     form = TakeOverForm(
         request.POST or None,
         candidates=services.who_could_own(connection, request.user),
@@ -100,6 +128,8 @@ def _another_set(request, connection, service, page, form):
             return keys_page(request, connection, pair, new=False)
         except services.AlreadyCreated as already:
             return already_created_page(request, already, connection.organisation)
+        except services.NotPlanned as refused:
+            form.add_error("reason", str(refused))
         except services.Refused as refused:
             messages.warning(request, str(refused))
             return redirect(connection)
@@ -112,7 +142,7 @@ def _another_set(request, connection, service, page, form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def accesses(request, organisation, number):
     """Edit details of the connection: what its key is given (R26)."""
-    connection = _managed(request, organisation, number)
+    connection = managed(request, organisation, number)
     form = _access_form(request.POST or None, request.user, connection)
     refusal = None
     if request.method == "POST" and form.is_valid():
@@ -153,7 +183,7 @@ def _access_form(data, user, connection):
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke(request, organisation, number):
     """Revoke connection: what stops, what stays, and the reminder (R18)."""
-    connection = _managed(request, organisation, number)
+    connection = managed(request, organisation, number)
     if request.method == "POST":
         try:
             services.revoke(connection=connection, by=request.user)
@@ -175,7 +205,7 @@ def revoke(request, organisation, number):
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request, organisation, number):
     """Delete connection: only a revoked one (R19)."""
-    connection = _managed(request, organisation, number)
+    connection = managed(request, organisation, number)
     if request.method == "POST":
         try:
             services.delete(connection=connection, by=request.user)
@@ -202,12 +232,32 @@ def connection_of(organisation, number):
     return connection
 
 
-def _managed(request, organisation, number):
+def managed(request, organisation, number):
     """The same, for people who may change it: 403 with the reason for others."""
     connection = connection_of(organisation, number)
     if not connection.is_managed_by(request.user):
         raise PermissionDenied(services.NotYours(connection))
     return connection
+
+
+def _awaits_a_call(connection):
+    """Whether nobody has used the newest keys of a connection that runs (R21)."""
+    waiting = (connection.Status.NEVER_USED, connection.Status.ROTATING)
+    return connection.status in waiting and not connection.last_used_at
+
+
+def places_seen(connection, user):
+    """The further organisations of a connection, each with whether `user` sees which one it is (R4)."""
+    if not connection.is_shared:
+        return []
+    answers_for_it = user == connection.owner or (
+        user.is_administrator and user.environment_id == connection.made_by.pk
+    )
+    reachable = set(Organisation.objects.reachable_by(user).values_list("pk", flat=True))
+    places = list(FurtherOrganisation.objects.of(connection).for_list())
+    for place in places:
+        place.is_seen = answers_for_it or place.organisation_id in reachable
+    return places
 
 
 def _days(calls):

@@ -149,6 +149,8 @@ def create(request, organisation, app):
         except services.AlreadyConnected as already:
             context["already"] = already
             context["connected"] = Connection.objects.for_list().get(pk=already.connection.pk)
+        except services.ConfirmFirst as refused:
+            context |= {"refusal": refused, "confirm": True}
         except services.Refused as refused:
             context["refusal"] = refused
     status = 422 if form.is_bound else 200

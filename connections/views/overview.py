@@ -16,7 +16,7 @@ from accounts.models import Organisation, User
 from accounts.roles import Permission
 from connections import services
 from connections.forms import FilterForm
-from connections.models import CallCount, Connection
+from connections.models import CallCount, Connection, FurtherOrganisation
 from partners.models import Mandate
 from portal.htmx import render_part
 from portal.paging import page_of
@@ -69,7 +69,9 @@ def _overview(request, connections, organisation=None):
     page = page_of(request, found.for_list(), by="-created_at")
     for row in page.rows:
         row.may_manage = row.is_managed_by(request.user)
+    shared = FurtherOrganisation.objects.live().filter(organisation=organisation).for_list()
     context = {
+        "places": shared if organisation else [],
         "page": page,
         "count": found.count(),
         "form": form,

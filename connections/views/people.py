@@ -179,7 +179,10 @@ def _create_key(request, person, organisation, app):
         except services.AlreadyCreated as already:
             return already_created_page(request, already, organisation)
         except services.Refused as refused:
-            context["refusal"] = refused
+            context |= {
+                "refusal": refused,
+                "confirm": isinstance(refused, services.ConfirmFirst),
+            }
     status = 409 if "refusal" in context else 422 if form.is_bound else 200
     return render(request, "connections/create_key.html", context, status=status)
 

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.access import Line, organisation_page
 from accounts.roles import Permission
-from connections.models import CallCount
+from connections.models import CallCount, KeySet
 from connections.views.connection import connection_of, is_trouble, refusals_of
 
 
@@ -44,12 +44,16 @@ def _conditions(connection):
         _line(
             connection.key_sets.live().exists(),
             _("The keys are active."),
-            _("The keys are revoked.")
-            if connection.is_revoked
-            else _("The keys were found and ended."),
+            _why_ended(connection),
             _("Create a new connection: a revoked one never comes back.")
             if connection.is_revoked
             else _("Create new keys for this connection."),
+        ),
+        _line(
+            not connection.paused_at,
+            _("The connection is not paused."),
+            _("The connection is paused."),
+            _("Resume it on the page of the connection; the keys stay the same."),
         ),
         _line(
             connection.owner_stands,
@@ -102,6 +106,13 @@ def _conditions(connection):
         ),
     ]
     return [line for line in lines if line]
+
+
+def _why_ended(connection):
+    if connection.is_revoked:
+        return _("The keys are revoked.")
+    expired = connection.keys_ended == KeySet.Retired.EXPIRED
+    return _("The keys have expired.") if expired else _("The keys were found and ended.")
 
 
 def _line(ok, holds, fails, how):

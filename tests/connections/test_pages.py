@@ -57,7 +57,8 @@ def address(name, organisation, **values):
 
 
 def form(**values):
-    return {"name": "Bookkeeping", "access": Access.ALL, "op_id": uuid.uuid4(), **values}
+    asked = {"name": "Bookkeeping", "access": Access.ALL, "confirmed": "on"}
+    return {**asked, "op_id": uuid.uuid4(), **values}
 
 
 def test_creating_shows_app_key_and_secret_once(visitor, organisation, app):
