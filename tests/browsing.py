@@ -20,6 +20,13 @@ def session_of(user):
     return session.session_key
 
 
+def signed_in(user):
+    """A browser without pages in which somebody has just typed the password."""
+    client = Client()
+    client.cookies["sessionid"] = session_of(user)
+    return client
+
+
 def sign_in(page, email, password=PASSWORD):
     """Sign in as everybody does, on the sign-in page."""
     page.goto("/accounts/login/")

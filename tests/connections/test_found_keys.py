@@ -16,7 +16,7 @@ from connections import keys, services
 from connections.models import Connection, KeySet
 from portal.server_keys import Peppers
 from tests.books.test_pages import everything_stored
-from tests.browsing import session_of
+from tests.browsing import signed_in
 from tests.connections.test_pages import SECRET
 from tests.factories import MembershipFactory, UserFactory, connect, let_in
 from tests.software import Software
@@ -50,12 +50,6 @@ def software(connected):
 
 def paste(text, **headers):
     return Client(raise_request_exception=False).post(PAGE, {"text": text}, **headers)
-
-
-def signed_in(user):
-    client = Client()
-    client.cookies["sessionid"] = session_of(user)
-    return client
 
 
 def state_of(connection):

@@ -4,12 +4,11 @@ import uuid
 
 import pytest
 from django.db import connection as db
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from lxml import html
 
 from connections.templatetags.guides import markdown
-from tests.browsing import session_of
+from tests.browsing import signed_in
 from tests.factories import AppFactory, MembershipFactory, connect
 
 pytestmark = pytest.mark.django_db
@@ -18,12 +17,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def user():
     return MembershipFactory(user__advanced=True).user
-
-
-def signed_in(user):
-    client = Client()
-    client.cookies["sessionid"] = session_of(user)
-    return client
 
 
 def keys_page(user, app):

@@ -13,7 +13,7 @@ from connections import keys
 from connections.books import paste
 from connections.functions import FUNCTIONS
 from connections.models import Connection
-from tests.browsing import session_of
+from tests.browsing import signed_in
 from tests.connections.test_pages import SECRET
 from tests.factories import (
     AppFactory,
@@ -46,12 +46,6 @@ def yuki():
 @pytest.fixture
 def visitor(user):
     return signed_in(user)
-
-
-def signed_in(user):
-    client = Client()
-    client.cookies["sessionid"] = session_of(user)
-    return client
 
 
 def follow(client, **query):

@@ -83,7 +83,8 @@ def test_colleagues_of_the_asker_read_the_whole_checklist(browser_of, mandate, a
 @pytest.mark.parametrize("name", names("organisation"))
 def test_colleagues_of_the_asker_are_stopped_at_every_page(browser_of, mandate, colleague, name):
     connect(mandate.organisation.memberships.first().user, mandate.organisation)
-    values = {"number": 1, "app": AppFactory().pk, "uuid": uuid.uuid4(), "job": uuid.uuid4()}
+    anything = dict.fromkeys(["uuid", "job", "connection"], uuid.uuid4())
+    values = {"number": 1, "app": AppFactory().pk, "other": 1, **anything}
     chosen = {key: values[key] for key in OUR_VIEWS[name][1] if key in values}
 
     for method in ("get", "post"):
