@@ -72,6 +72,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("language", models.CharField(default="en", max_length=5, verbose_name="language")),
+                ("mails_off", models.JSONField(default=list, editable=False)),
                 ("is_staff", models.BooleanField(default=False, verbose_name="support staff")),
                 ("is_active", models.BooleanField(default=True, verbose_name="active")),
                 ("joined_at", models.DateTimeField(blank=True, editable=False, null=True)),
