@@ -35,7 +35,9 @@ SAYS = {
     Group.CLIENTS: _(
         "A request was accepted, declined or has expired, or a client allows something else."
     ),
-    Group.WARNINGS: _("A request or keys expire soon, or keys were made and never used."),
+    Group.WARNINGS: _(
+        "A request or keys expire soon, old keys end after a rotation, or keys were never used."
+    ),
     Group.PEOPLE: _("Somebody whom your company invited has joined."),
     Group.LOGIN: _(
         "Your password, your address or another way to sign in was changed, you have another role, or you "
@@ -47,7 +49,7 @@ SAYS = {
     ),
 }
 REASONS = {
-    Group.LOGIN: _("Always sent, so that you notice when it was not you."),
+    Group.LOGIN: _("Always sent, so that you notice at once what you did not do or expect."),
     Group.STOPPED: _("Always sent, because software stands still until somebody acts."),
 }
 GROUP_OF = {

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 import time_machine
+from allauth.mfa.totp.internal.auth import (
+    format_hotp_value,
+    hotp_value,
+    yield_hotp_counters_from_time,
+)
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -217,6 +222,22 @@ def test_a_new_password_is_told_with_its_origin(browser_of):
         assert "127.0.0.1" in text
         assert "Firefox <b>xxx" in text
         assert len(text) < 1000
+
+
+def test_an_authenticator_app_is_told(browser_of, django_capture_on_commit_callbacks):
+    user = UserFactory(with_login=True)
+    browser, add = browser_of(user), reverse("mfa_activate_totp")
+    browser.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    secret = browser.get(add).context["form"].secret
+    counter = list(yield_hotp_counters_from_time())[1]
+
+    with django_capture_on_commit_callbacks(execute=True):
+        browser.post(add, {"code": format_hotp_value(hotp_value(secret, counter))})
+
+    told = {"authenticator app added", "new recovery codes"}
+    assert {notice.title.partition(": ")[2] for notice in user.notices.all()} == told
+    assert {mail.subject.partition(": ")[2] for mail in Mail.objects.all()} == told
+    assert secret not in str([*Notice.objects.values(), *Mail.objects.values()])
 
 
 def test_the_earlier_address_hears_that_it_is_no_more(colleague):
