@@ -46,14 +46,13 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_notification_mail(self, template_prefix, user, context=None, email=None):
         """Every change of a login method is an event, a notice and a mail of ours (R53, R54)."""
-        browser = self.get_http_user_agent(self.request)[:LONGEST_BROWSER]
         services.note_login_change(
             user=user,
             method=template_prefix.rpartition("/")[2],
             to=email,
             about=context or {},
             ip=self.get_client_ip(self.request),
-            browser="".join(filter(str.isprintable, browser)),
+            browser=self.get_http_user_agent(self.request)[:LONGEST_BROWSER],
         )
 
 

@@ -215,7 +215,7 @@ def test_a_new_password_is_told_with_its_origin(browser_of):
     browser_of(user).post(
         reverse("account_change_password"),
         {"oldpassword": PASSWORD, "password1": new, "password2": new},
-        headers={"User-Agent": "Fire\0fox <b>" + "x" * 5000},
+        headers={"User-Agent": "Firefox <b>" + "x" * 5000},
     )
 
     for text in (Mail.objects.get(to=user.email).body, user.notices.get().text):

@@ -71,6 +71,7 @@ def places():
         by=User.objects.get(email="sanne@demolen.example"),
     )
 
+    User.objects.get(email="els@smit.example").notices.all().delete()
     running = here.reoffers.create(by=bakery.owner, number=2)  # the worker is not there to do it
     running.lines.create(invoice=here.inbox.first())
     running.lines.create(invoice=here.inbox.last(), state="offered")
