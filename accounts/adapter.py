@@ -5,12 +5,12 @@ from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone, translation
 
 from accounts import services
 from accounts.models import User
 
+LONGEST_BROWSER = 200
 SIGNED_IN_AT = "signed_in_at"  # in the session: when this sign-in was, in seconds
 
 
@@ -44,11 +44,16 @@ class AccountAdapter(DefaultAccountAdapter):
         with translation.override(reader.language if reader else translation.get_language()):
             super().send_mail(template_prefix, email, {"current_site": site, **context, **links})
 
-    def send_notification_mail(self, template_prefix, user, *args, **kwargs):
-        """Every change of a login method is an event too, beside allauth's mail (R53, R54)."""
-        with transaction.atomic():
-            services.note_login_change(user=user, method=template_prefix.rpartition("/")[2])
-            super().send_notification_mail(template_prefix, user, *args, **kwargs)
+    def send_notification_mail(self, template_prefix, user, context=None, email=None):
+        """Every change of a login method is an event, a notice and a mail of ours (R53, R54)."""
+        services.note_login_change(
+            user=user,
+            method=template_prefix.rpartition("/")[2],
+            to=email,
+            about=context or {},
+            ip=self.get_client_ip(self.request),
+            browser=self.get_http_user_agent(self.request)[:LONGEST_BROWSER],
+        )
 
 
 def _at_base_url(url):

@@ -1,8 +1,11 @@
 """What support sees of people: found by what a customer reads out; changed is little."""
 
+from functools import partial
+
 from django.contrib import admin
 
 from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
+from accounts.ripples import make_and_tell
 from portal.admin import KeptAdmin, ReadOnlyInline
 
 
@@ -64,6 +67,11 @@ class EnvironmentAdmin(KeptAdmin):
         *("integrations_terms", "integrations_at", "integrations_by"),
     ]
     readonly_fields = ["created_at", "integrations_terms", "integrations_at", "integrations_by"]
+
+    def save_model(self, request, obj, form, change):
+        """A plan without the Integrations service suspends keys; those concerned hear it (R54)."""
+        save = partial(super().save_model, request, obj, form, change)
+        make_and_tell(save, about=obj, by=request.user)
 
 
 @admin.register(Organisation)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.events.models import Action, Event
+from accounts.mail.groups import CHOSEN
 from accounts.models import STATUS_FILTERS, Organisation
 from accounts.names import validate_first_name, validate_last_name
 from accounts.roles import Role
@@ -58,6 +59,20 @@ class SignupForm(NamesForm):
 
     def signup(self, request, user):
         """allauth wants it; the adapter has stored everything already."""
+
+
+class MailsForm(forms.Form):
+    """Which groups of mails a person gets, of those that can be switched off."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for group in CHOSEN:
+            self.fields[group.value] = forms.BooleanField(
+                label=group.label, help_text=group.says, required=False
+            )
+
+    def switched_off(self):
+        return [name for name, wanted in self.cleaned_data.items() if not wanted]
 
 
 class AcceptInvitationForm(NamesForm):

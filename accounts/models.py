@@ -183,6 +183,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     role = models.CharField(_("role"), max_length=20, choices=Role, default=Role.BASIC)
     language = models.CharField(_("language"), max_length=5, default="en")
+    mails_off = models.JSONField(
+        default=list, editable=False
+    )  # groups of mails, accounts.mail.groups
     is_staff = models.BooleanField(_("support staff"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     joined_at = models.DateTimeField(null=True, blank=True, editable=False)

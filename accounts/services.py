@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from accounts.events.models import Action
 from accounts.events.services import record
-from accounts.mail.services import queue
+from accounts.events.words import login_change
+from accounts.mail.services import queue, tell
 from accounts.models import (
     ElectronicAddress,
     Environment,
@@ -123,12 +124,14 @@ def accept_invitation(*, token, first_name, last_name, password, language) -> Us
 
 @transaction.atomic
 def join(*, user) -> None:
-    """Note that an invited person has come in; does nothing for everybody else."""
+    """Note that an invited person has come in, and tell the administrators; nothing for everybody else."""
     if (
         User.objects.filter(pk=user.pk, joined_at__isnull=True).update(joined_at=timezone.now())
         and user.environment
     ):
         record(Action.USER_JOINED, by=user, subject=user, environment=user.environment)
+        administrators = User.objects.administrators_of(user.environment).exclude(pk=user.pk)
+        tell("user_joined", administrators, person=user)
 
 
 @transaction.atomic
@@ -152,7 +155,7 @@ def change_role(*, user, role, by) -> None:
         **{"from": before, "to": role},
     )
     if user.joined_at:
-        queue("role_changed", to=user.email, language=user.language, user=user, by=by)
+        tell("role_changed", [user], by=by)
 
 
 @transaction.atomic
@@ -169,7 +172,7 @@ def block(*, user, by) -> None:
     user.session_epoch += 1
     user.save(update_fields=["is_active", "blocked_at", "session_epoch"])
     record(Action.USER_BLOCKED, by=by, subject=user, environment=user.environment)
-    queue("user_blocked", to=user.email, language=user.language, user=user, by=by)
+    tell("user_blocked", [user], by=by)
 
 
 @transaction.atomic
@@ -185,7 +188,7 @@ def unblock(*, user, by) -> None:
 
 @transaction.atomic
 def remove(*, user, by) -> None:
-    """End the place of `user` in the environment: logins, memberships and address go.
+    """End the place of `user` in the environment: logins, memberships, notices and address go.
 
     The name stays in the log. The keys this user owns stop at once (R7). Raises LastAdministrator.
     """
@@ -197,6 +200,7 @@ def remove(*, user, by) -> None:
         "user_removed", to=email, language=user.language, user=user, environment=environment, by=by
     )
     user.memberships.all().delete()
+    user.notices.all().delete()
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     user.is_active, user.environment, user.role = False, None, Role.BASIC
@@ -227,7 +231,7 @@ def set_organisations(*, user, organisations, by) -> None:
 
 @transaction.atomic
 def change_profile(*, user, **values) -> None:
-    """Store the person's own names or language (R56, R57)."""
+    """Store the person's own names, language or groups of mails switched off (R54, R56, R57)."""
     changed = [name for name, value in values.items() if getattr(user, name) != value]
     if not changed:
         return
@@ -245,12 +249,17 @@ def change_profile(*, user, **values) -> None:
 
 
 @transaction.atomic
-def note_login_change(*, user, method) -> None:
-    """Record that the person changed a login method; `method` is allauth's name for what changed."""
+def note_login_change(*, user, method, to=None, **origin) -> None:
+    """Record that a login method changed, and tell the person; `method` is allauth's name for what changed.
+
+    `to` is the earlier address, where that changed. `origin` says from where (`ip`, `browser`), and `about`
+    from what to what.
+    """
     if user.environment:
         record(
             Action.LOGIN_CHANGED, by=user, subject=user, environment=user.environment, method=method
         )
+    tell("login_changed", [user], to=to, what=login_change(method), **origin)
 
 
 @transaction.atomic

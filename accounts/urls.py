@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.views import activity, environment, integrations, invitations, profile, users
+from accounts.views import activity, environment, integrations, invitations, notices, profile, users
 
 app_name = "accounts"
 
@@ -16,6 +16,11 @@ urlpatterns = [
     path("users/<int:pk>/remove/", users.remove, name="user-remove"),
     path("invitations/<str:token>/", invitations.invitation, name="invitation"),
     path("profile/", profile.profile, name="profile"),
+    path("profile/mails/", profile.mails, name="mails"),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/newest/", notices.newest, name="newest-notices"),
+    path("notices/read/", notices.read, name="read-notices"),
+    path("notices/<int:pk>/", notices.notice, name="notice"),
     path("environment/", environment.environment, name="environment"),
     path("environment/integrations/", integrations.integrations, name="integrations"),
     path("environment/integrations/activate/", integrations.activate, name="activate-integrations"),

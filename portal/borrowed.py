@@ -31,9 +31,7 @@ BORROWED = [
     _("You cannot deactivate two-factor authentication."),
     _("You cannot generate recovery codes without having two-factor authentication enabled."),
     _("You cannot activate two-factor authentication until you have verified your email address."),
-    _("A new set of Two-Factor Authentication recovery codes has been generated."),
     _("A new set of recovery codes has been generated."),
-    _("New Recovery Codes Generated"),
     _("You are about to generate a new set of recovery codes for your account."),
     _("This action will invalidate your existing codes."),
     _("Are you sure?"),
@@ -48,8 +46,6 @@ BORROWED = [
     _("An authenticator app is not active."),
     _("Activate Authenticator App"),
     _("Deactivate Authenticator App"),
-    _("Authenticator App Activated"),
-    _("Authenticator App Deactivated"),
     _("Authenticator app activated."),
     _("Authenticator app deactivated."),
     _(
@@ -98,15 +94,6 @@ BORROWED = [
     _("You must type the same password each time."),
     _("Hello from %(site_name)s!"),
     _("Thank you for using %(site_name)s!\n%(site_domain)s"),
-    _(
-        "If you do not recognize this change then please take proper security precautions "
-        "immediately. The change to your account originates from:\n\n"
-        "- IP address: %(ip)s\n"
-        "- Browser: %(user_agent)s\n"
-        "- Date: %(timestamp)s"
-    ),
-    _("Your email has been changed from %(from_email)s to %(to_email)s."),
-    _("Email address %(deleted_email)s has been removed from your account."),
     _("Email Confirmation"),
     _(
         "You're receiving this email because user %(user_display)s has given your email "

@@ -12,6 +12,7 @@ from partners.models import AuthorisationRequest
 
 # More than these nobody looks through in a menu; the page of the environment has a search.
 ORGANISATIONS_SHOWN = 100
+NOTICES_COUNTED = 99
 
 
 def frame(request):
@@ -88,6 +89,12 @@ class Frame:
     def waiting_requests(self):
         """How many authorisation requests wait for an answer of this environment."""
         return AuthorisationRequest.objects.open().received_by(self.environment).count()
+
+    @cached_property
+    def unread_notices(self):
+        """How many notices the person has not read, as the bell says it: "3", "99+", or nothing."""
+        unread = self.user.notices.unread()[: NOTICES_COUNTED + 1].count()
+        return f"{NOTICES_COUNTED}+" if unread > NOTICES_COUNTED else str(unread or "")
 
     def _item(self, name, label, icon, count=0):
         return SimpleNamespace(

@@ -142,7 +142,7 @@ class House:
             "organisation": self.organisation.organisation_id,
             "number": self.connection.number,
             "app": self.connection.app_id,
-            "pk": self.own_app.pk if name in OF_APPS else self.member.pk,
+            "pk": self._pk_of(name),
             "uuid": self._uuid_of(name),
             "digest": self.own_app.logo.digest,
             "token": "token",
@@ -158,6 +158,11 @@ class House:
         }
         values |= others
         return reverse(name, kwargs={key: values[key] for key in self.arguments(name)})
+
+    def _pk_of(self, name):
+        if name == "accounts:notice":
+            return self.member.notices.latest("pk").pk
+        return self.own_app.pk if name in OF_APPS else self.member.pk
 
     def _uuid_of(self, name):
         if not name.startswith("partners:"):

@@ -21,6 +21,7 @@ NAMES = {
     "invoices": _("invoices"),
     "language": _("language"),
     "last_name": _("last name"),
+    "mails_off": _("mails"),
     "name": _("name"),
     "old": _("old App Key"),
     "organisations": _("organisations"),
@@ -65,6 +66,11 @@ CODES = {
         "webauthn_removed": _("security key removed"),
     },
 }
+
+
+def login_change(method):
+    """Say what changed about a login, later, in the language of whoever reads it."""
+    return CODES["method"].get(method, method)
 
 
 def in_words(details: dict) -> str:

@@ -1,4 +1,4 @@
-"""Queueing mails, and sending what is queued."""
+"""Telling people: notices and mails; and sending the mails that wait."""
 
 import logging
 import random
@@ -11,42 +11,87 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from accounts.mail.models import Mail
+from accounts.mail.groups import GROUP_OF
+from accounts.mail.models import Mail, Notice
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=2)
 MOST_ATTEMPTS = 20
 LONGEST_PAUSE = timedelta(hours=6)
+NOTICES_KEPT = timedelta(days=90)
+FORGOTTEN_AT_ONCE = 10_000
 
 
 def queue(template, *, to, language, **context):
     """Put the mail `templates/mail/<template>.txt` to the address `to` into the outbox, in `language`.
 
-    It belongs into the transaction of the change it reports, and refuses to be outside of one (R54). The
-    first line of the template is the subject. Never give it a Secret.
+    For people without a login, and for what gives power (links, codes): it leaves no notice. It belongs into
+    the transaction of the change it reports, and refuses to be outside of one (R54). Never give it a Secret.
     """
+    subject, body = _written(template, language, **context)
+    _mail(to, language, subject, body).save()
+
+
+def tell(template, users, *, to=None, **context):
+    """Leave a notice for each of these people, in their language, and mail it where it is wanted (R54).
+
+    Not mailed is what the person has switched off the group of; some groups cannot be (accounts.mail.groups).
+    `to` is another address than that of the person. Like `queue` it wants a transaction, and never a Secret.
+    """
+    notices, mails = [], []
+    for user in users:
+        subject, body = _written(template, user.language, user=user, **context)
+        text = _without_greeting(body)
+        notices.append(Notice(user=user, template=template, title=subject, text=text))
+        group = GROUP_OF[template]
+        if group.is_always_sent:
+            mails.append(_mail(to or user.email, user.language, subject, body))
+        elif group not in user.mails_off:
+            body += "\n\n" + _how_to_choose(user.language)
+            mails.append(_mail(to or user.email, user.language, subject, body))
+    Notice.objects.bulk_create(notices)
+    Mail.objects.bulk_create(mails)
+
+
+def forget_notices() -> int:
+    """Delete the notices that are older than 90 days, and answer how many."""
+    old = Notice.objects.filter(created_at__lt=timezone.now() - NOTICES_KEPT)
+    found = list(old.order_by("created_at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    Notice.objects.filter(pk__in=found).delete()
+    return len(found)
+
+
+def _written(template, language, **context):
+    """The first line of the template, which is the subject, and the rest, without empty lines too many."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("A mail belongs into the transaction of the change it reports.")
+    subject, _, body = _rendered(template, language, **context).partition("\n")
+    return " ".join(subject.split())[:250], re.sub(r"\n{3,}", "\n\n", body).strip()
+
+
+def _rendered(template, language, **context):
+    context = {"base_url": settings.PORTAL_BASE_URL, **context}
     with translation.override(language):
-        text = render_to_string(
-            f"mail/{template}.txt", {"base_url": settings.PORTAL_BASE_URL, **context}
-        )
-        subject, _, body = text.strip().partition("\n")
-        body = re.sub(r"\n{3,}", "\n\n", body)
-        return Mail.objects.create(
-            to=to,
-            sender=settings.DEFAULT_FROM_EMAIL,
-            subject=" ".join(subject.split())[:250],
-            body=body.strip() + "\n",
-            html=as_html(subject, body),
-        )
+        return render_to_string(f"mail/{template}.txt", context).strip()
 
 
-def tell(template, users, **context):
-    """Queue the mail for each of these people, in their language."""
-    for user in users:
-        queue(template, to=user.email, language=user.language, user=user, **context)
+def _mail(to, language, subject, body):
+    with translation.override(language):
+        html = as_html(subject, body)
+    return Mail(
+        to=to, sender=settings.DEFAULT_FROM_EMAIL, subject=subject, body=body + "\n", html=html
+    )
+
+
+def _how_to_choose(language):
+    return _rendered("_how_to_choose", language)
+
+
+def _without_greeting(body):
+    """What a notice says of a mail: greeting and name of the portal fall away, links become paths."""
+    _greeting, _, text = body.partition("\n\n")
+    return re.sub(rf"^{re.escape(settings.PORTAL_BASE_URL)}(?=/|$)", "", text, flags=re.M).strip()
 
 
 def as_html(subject, body):

@@ -12,7 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services
 from accounts.access import personal_page, public_page
-from accounts.forms import NamesForm
+from accounts.forms import MailsForm, NamesForm
+from accounts.mail.groups import ALWAYS, CHOSEN
 
 
 @personal_page
@@ -28,6 +29,21 @@ def profile(request):
     services.change_profile(user=user, **form.cleaned_data)
     messages.success(request, _("Your profile has been successfully updated."))
     return redirect("accounts:profile")
+
+
+@personal_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def mails(request):
+    """Which mails the person gets; the notices in the portal stay (R54)."""
+    user = request.user
+    if request.method != "POST":
+        form = MailsForm(initial={group: group not in user.mails_off for group in CHOSEN})
+        return render(request, "accounts/mails.html", {"form": form, "always": ALWAYS})
+    form = MailsForm(request.POST)
+    form.full_clean()
+    services.change_profile(user=user, mails_off=form.switched_off())
+    messages.success(request, _("Your choice of mails is saved."))
+    return redirect("accounts:mails")
 
 
 @public_page

@@ -249,6 +249,8 @@ focusFirstError(document);
 document.addEventListener("htmx:afterSettle", (event) => {
   const part = event.detail.elt;
   if (focusFirstError(part) || document.activeElement !== document.body) return;
+  const menu = part.closest(".menu[popover]");
+  if (menu) return itemsOf(menu)[0]?.focus();
   const place = part.isConnected ? part : document.getElementById("main");
   place.tabIndex = -1;
   place.focus({ preventScroll: true });

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from accounts import services
 from accounts.mail.models import Mail
-from tests.factories import EnvironmentFactory, MembershipFactory, UserFactory
+from tests.factories import EnvironmentFactory, MembershipFactory, UserFactory, connect
 
 LISTS = ["accounts_user", "accounts_environment", "accounts_organisation"]
 LISTS += ["events_event", "mail_mail"]
@@ -99,6 +99,19 @@ def test_support_gives_the_plan(desk, environment):
 
     environment.refresh_from_db()
     assert (environment.plan, environment.accountant_right) == ("enterprise", True)
+
+
+@pytest.mark.parametrize(("plan", "hears"), [("invoice_portal", True), ("enterprise", False)])
+def test_whose_keys_stop_by_another_plan_hears_it(desk, environment, organisation, plan, hears):
+    owner = MembershipFactory(organisation=organisation, user__advanced=True).user
+    connect(owner)
+    url = reverse("admin:accounts_environment_change", args=[environment.pk])
+
+    desk.post(url, {"name": environment.name, "plan": plan})
+
+    environment.refresh_from_db()
+    assert environment.plan == plan
+    assert owner.notices.filter(template="accesses_lost").exists() is hears
 
 
 def test_role_and_address_are_not_changed_at_the_desk(desk, history):

@@ -71,6 +71,7 @@ def places():
         by=User.objects.get(email="sanne@demolen.example"),
     )
 
+    User.objects.get(email="els@smit.example").notices.all().delete()
     running = here.reoffers.create(by=bakery.owner, number=2)  # the worker is not there to do it
     running.lines.create(invoice=here.inbox.first())
     running.lines.create(invoice=here.inbox.last(), state="offered")
@@ -151,6 +152,12 @@ def places():
         ("integrations", at("accounts:integrations")),
         ("integrations-end", at("accounts:end-integrations")),
         ("profile", at("accounts:profile")),
+        ("mails", at("accounts:mails")),
+        ("notices", at("accounts:notices")),
+        (
+            "notice",
+            bakery.owner.notices.filter(template="connection_revoked").first().get_absolute_url(),
+        ),
         ("environment", at("accounts:environment")),
         ("organisation", at_bakery("accounts:organisation")),
         ("organisation-add", at("accounts:add-organisation")),
@@ -192,6 +199,7 @@ def places():
         ("home-free-plan", at("home")),
         ("overview-free-plan", at("connections:overview")),
         ("integrations-free-plan", at("accounts:integrations")),
+        ("notices-none", at("accounts:notices")),
     ]
     nobody = [
         ("signup", at("account_signup")),
@@ -289,6 +297,7 @@ def places():
         Place("create-twice", "sanne", at_bakery("connections:create", app=bakery.app_id), MAIN_BUTTON),
         Place("invite-again", "sanne", at("accounts:invite"), MAIN_BUTTON, (("#id_email", joris.email),)),
         Place("menu-of-connection", "sanne", at("connections:overview"), "td [popovertarget]"),
+        Place("menu-of-notices", "sanne", at("home"), "[popovertarget=frame-notices]"),
         Place("menu-of-person", "sanne", at("home"), "[popovertarget=frame-person]"),
         Place("keys-quick-connect", "sanne", create, MAIN_BUTTON),
         Place("keys-new", "sanne", about("new-keys", unused), MAIN_BUTTON),

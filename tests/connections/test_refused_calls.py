@@ -216,5 +216,5 @@ def test_the_page_costs_the_same_whoever_can_change_it(
         MembershipFactory(organisation=connected[0].organisation, user__advanced=True)
     looked_up(client, connected[0].owner, found.request_id)
 
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         client.get(reverse("connections:request"), {"id": found.request_id})

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
 from accounts.events.services import chain_waiting
-from accounts.mail.services import send_due
+from accounts.mail.services import forget_notices, send_due
 from connections.calls import forget_refused
 from connections.invoices.reoffers import reoffer_next
 from connections.services import end_overdue, remind_unused, warn_of_expiry, warn_of_overlap
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 ALWAYS = (chain_waiting, end_overdue, send_due, send_next, reoffer_next)
 NOW_AND_THEN = (
     *(warn_due, expire_due, remind_unused, warn_of_expiry, warn_of_overlap),
-    *(forget_expired, forget_refused),
+    *(forget_expired, forget_refused, forget_notices),
 )
 NOW_AND_THEN_SECONDS = 600
 
