@@ -1,6 +1,7 @@
 """Organisations joined to apps."""
 
 import uuid
+from datetime import timedelta
 
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
@@ -13,6 +14,8 @@ from connections.models.apps import App
 from connections.models.further import FurtherOrganisation
 from connections.models.key_sets import KeySet
 from connections.models.standing import Standing, StandingQuerySet
+
+SOON = timedelta(days=30)  # as the first mail about the end of keys
 
 # The two things that most software is for, as the overview says them in short.
 _MAIN_USES = {"SendDocument": _("send"), "GetInboxDocument": _("receive")}
@@ -89,6 +92,11 @@ class ConnectionQuerySet(StandingQuerySet):
     def without_keys(self):
         """Those whose keys ended without new ones, because somebody found them for instance."""
         return self.running().with_keys().filter(~Exists(_live_keys().current()))
+
+    def expiring(self):
+        """Those whose keys end by themselves soon, the first one first."""
+        ending = _live_keys().current().filter(ends_at__lte=timezone.now() + SOON)
+        return self.running().filter(Exists(ending))
 
     def used_for(self, organisation):
         """Those of an organisation, and those of others that are used for it too (R15)."""
@@ -243,6 +251,11 @@ class Connection(Standing, models.Model):
         if self.older_end_at:
             return self.Status.ROTATING
         return self.Status.ACTIVE if self.last_used_at else self.Status.NEVER_USED
+
+    @property
+    def keys_end_soon(self):
+        """Whether people should rotate its keys now; needs `for_list`."""
+        return bool(self.keys_end_at) and self.keys_end_at <= timezone.now() + SOON
 
     @property
     def opened(self):

@@ -53,7 +53,7 @@ def expiry(request, organisation, number):
     if request.method == "POST" and form.is_valid():
         ends_at = form.cleaned_data["ends_at"]
         said = (
-            _("The keys end on %(at)s.")
+            _("From %(at)s on every call with these keys is refused.")
             % {"at": date_format(localtime(ends_at), "DATETIME_FORMAT")}
             if ends_at
             else _("The keys do not end by themselves.")

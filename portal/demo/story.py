@@ -16,6 +16,7 @@ from accounts.mail.models import Mail
 from accounts.models import Environment, Organisation, Plan, User
 from accounts.registration import Country
 from accounts.roles import Role
+from connections import expiry
 from connections import services as connections
 from connections.calls import CALLS
 from connections.errors import INVALID_KEYS, SCOPE_MISSING
@@ -232,6 +233,14 @@ def _connect():
     connect(
         "office", "Administratiekantoor Noord B.V.", "Yuki", "willem@noord.example", "Our own books"
     )
+    connect("paused", "Van Dijk Transport B.V.", "Payt", peter.email, "Reminders")
+    connections.pause(connection=made["paused"].connection, by=peter)
+    connect("rotating", "Van Dijk Verhuur B.V.", "AccountView", peter.email, "Ledger")
+    connection = made["rotating"].connection
+    pair = connections.rotate(
+        connection=connection, overlap=connections.Overlap.WEEK, by=peter, op_id=uuid.uuid4()
+    )
+    made["rotating"] = Made(connection, pair)
     _limit_joris(made, sanne)
     connections.revoke(connection=made["revoked"].connection, by=sanne)
     replaced = made["transport"].connection
@@ -252,6 +261,7 @@ def _limit_joris(made, by):
         name="Annual accounts",
         access=Access.ALL,
         confirmed=True,
+        ends_at=expiry.moment_of(timezone.localdate() + timedelta(days=20)),
         owner=joris,
         by=by,
         op_id=uuid.uuid4(),
@@ -319,6 +329,10 @@ def _look_after_clients(made):
         op_id=uuid.uuid4(),
     )
     made["gardener"] = Made(connection, pair)
+    office = Organisation.objects.get(name="Administratiekantoor Noord B.V.")
+    connections.add_organisation(
+        connection=connection, organisation=office, administration="Own books", by=aisha
+    )
     partners.assign(
         mandate=smit.mandates.get(),
         users={aisha, User.objects.get(email="tom@noord.example")},
@@ -407,12 +421,15 @@ def _call(made):
         for name in BOTH[:3]
         if (timezone.localdate() - timedelta(days=ago)).weekday() < 5
     )
-    old_set = made["transport"].connection.key_sets.get(version=1)
+    old_set, older = (
+        made[key].connection.key_sets.get(version=1) for key in ("transport", "rotating")
+    )
     for key_set, name, code, reason in (
         (live["bakery"], "GetInboxDocuments", "", ""),
         (live["bakery"], "SendDocument", "", ""),
         (live["transport"], "GetInboxDocuments", "", ""),
         (live["webshop"], "SendDocument", "", ""),
+        (older, "GetInboxDocuments", "", ""),
         (live["webshop"], "GetOutboxDocuments", SCOPE_MISSING.code, "app"),
         (old_set, "GetInboxDocuments", INVALID_KEYS.code, "superseded"),
         (live["revoked"], "GetInboxDocuments", INVALID_KEYS.code, "revoked"),

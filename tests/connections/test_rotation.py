@@ -187,7 +187,7 @@ def test_it_is_safe_to_end_when_the_new_keys_are_used_and_the_old_are_silent(
     assert "have not been used yet" in page(connection, connection.owner)
 
     answer(new)
-    assert "still called with the old ones" in page(connection, connection.owner)
+    assert "still called with them" in page(connection, connection.owner)
 
     clock.shift(timedelta(hours=2))
     said = page(connection, connection.owner)
@@ -236,7 +236,7 @@ def test_the_page_rotates_shows_the_keys_once_and_refuses_what_is_not_planned(co
     assert [it.status_code for it in (refused, wrong, done, again)] == [422, 422, 200, 409]
     assert "Create new keys instead" in refused.content.decode()
     assert ["kps_" in it.content.decode() for it in (done, again)] == [True, False]
-    assert "The old keys work until" in done.content.decode()
+    assert "the old keys work too" in done.content.decode()
 
 
 # The day on which keys end
@@ -254,6 +254,12 @@ def test_the_page_rotates_shows_the_keys_once_and_refuses_what_is_not_planned(co
 )
 def test_keys_end_in_working_hours_unless_somebody_wants_that_very_day(chosen, exactly, ends):
     assert expiry.moment_of(chosen, exactly=exactly).isoformat() == ends
+
+
+def test_keys_that_end_soon_are_told_on_the_first_page(owner):
+    connect(owner, ends_at=expiry.moment_of(date(2026, 11, 25)))
+
+    assert "the keys of" in signed_in(owner).get("/").text
 
 
 def test_keys_end_at_their_time_and_the_overview_says_so(owner, clock):
