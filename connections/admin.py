@@ -1,5 +1,7 @@
 """What support does with apps and sees of connections: found by what a customer reads out."""
 
+from itertools import chain
+
 from django import forms
 from django.contrib import admin
 from django.shortcuts import render
@@ -167,10 +169,14 @@ class RefusedCallAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("missing now"))
     def missing_now(self, found):
-        mark = refused.mark_of(found, refused.connection_of(found))
-        return mark.missing if mark else ""
+        mark = refused.mark_of(found, _place_of(found))
+        return ", ".join(mark.lacking) if mark else ""
 
     @admin.display(description=_("who can change it"))
     def who_can_change(self, found):
-        people = refused.who_can_change(found, refused.connection_of(found))
+        people = dict.fromkeys(chain(*refused.who_can_change(found, _place_of(found)).values()))
         return ", ".join(f"{user.get_full_name()} ({user.email})" for user in people)
+
+
+def _place_of(found):
+    return refused.place_of(found, refused.connection_of(found))

@@ -281,8 +281,15 @@ def count(request, response) -> None:
             code=getattr(response, "error_code", ""),
             request_id=request.id,
             network=_network_of(request),
+            organisation=_organisation_named(request),
             extra=getattr(response, "error_extra", {}),
         )
+
+
+def _organisation_named(request) -> str:
+    """The organisation ID in the path, where there is one."""
+    named = request.resolver_match.kwargs.get("organisation", "")
+    return named if re.fullmatch(r"[A-Z0-9]{1,20}", named) else ""
 
 
 def _network_of(request) -> str:

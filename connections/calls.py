@@ -68,6 +68,7 @@ class CallLog:
         code: str,
         request_id: str,
         network: str,
+        organisation: str = "",
         extra: dict | None = None,
     ) -> None:
         """Count one call; `code` is the error code of a refusal, "" for a call that was let in.
@@ -83,6 +84,7 @@ class CallLog:
                     request_id=request_id,
                     at=now,
                     function=function,
+                    organisation=organisation,
                     code=code,
                     reason=(extra or {}).get("reason", ""),
                     details=_short(extra or {}),

@@ -28,9 +28,14 @@ class Mark:
         return not self.missing
 
     @property
+    def lacking(self) -> list[str]:
+        """Where it is missing, of PARTS in their order: each has to be mended."""
+        return [name for name in PARTS if not getattr(self, name)]
+
+    @property
     def missing(self) -> str:
-        """Where it is missing first, one of PARTS, or "" when it is allowed."""
-        return next((name for name in PARTS if not getattr(self, name)), "")
+        """Where it is missing first, or "" when it is allowed."""
+        return next(iter(self.lacking), "")
 
 
 @dataclass(frozen=True)

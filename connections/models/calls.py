@@ -106,6 +106,7 @@ class RefusedCall(models.Model):
     request_id = models.CharField(max_length=40, unique=True)
     at = models.DateTimeField(db_index=True)
     function = models.CharField(max_length=40, blank=True)
+    organisation = models.CharField(max_length=20, blank=True)  # that the call named, by its ID
     code = models.CharField(max_length=13)
     reason = models.CharField(max_length=20, blank=True)
     details = models.JSONField(default=dict)  # what the answer said beside that

@@ -1,5 +1,7 @@
 """What a request ID stands for: the refused call, what was missing, who can change it (R44)."""
 
+from itertools import chain
+
 from django import forms
 from django.contrib import messages
 from django.http import Http404
@@ -28,15 +30,17 @@ def look_up(request):
     context = {"form": form, "refused": found}
     if found:
         connection = refusals.connection_of(found)
-        mark = refusals.mark_of(found, connection)
-        people = refusals.who_can_change(found, connection)
+        place = refusals.place_of(found, connection)
+        mark = refusals.mark_of(found, place)
+        changes = refusals.who_can_change(found, place)
         context |= {
             "connection": connection,
+            "place": place,
             "function": function_named(found.function),
             "mark": mark,
-            "lines": _lines(found, mark, connection) if mark else [],
-            "people": people,
-            "can_ask": any(user != request.user for user in people),
+            "lines": _lines(found, mark, place) if mark else [],
+            "changes": changes,
+            "can_ask": any(user != request.user for user in chain(*changes.values())),
             "may_open": request.user.may(Permission.MANAGE_KEYS) and not connection.deleted_at,
             "may_manage": request.user.may(Permission.MANAGE_KEYS)
             and connection.is_managed_by(request.user),
@@ -68,19 +72,19 @@ def _found(user, request_id):
     return calls.filter(request_id=request_id).first()
 
 
-def _lines(found, mark, connection):
+def _lines(found, mark, place):
     """The marks of the function as they are now, each as a line (R28)."""
     words = {
-        "app": connection.app,
-        "owner": connection.owner.get_full_name(),
-        "client": connection.organisation.environment,
+        "app": place.app,
+        "owner": place.owner.get_full_name(),
+        "client": place.organisation.environment,
     }
     lines = [
         Line(mark.app, _("%(app)s asks for it") % words),
         Line(mark.key, _("The key has it")),
         Line(mark.owner, _("%(owner)s, the owner, has it here") % words),
     ]
-    if connection.mandate:
+    if place.mandate:
         lines.append(Line(mark.partnership, _("%(client)s allows it") % words))
     if found.reason == "token":
         how = _("The software chose the scopes of its token: it asks for a new one.")

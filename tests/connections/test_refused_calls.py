@@ -1,6 +1,7 @@
 """Looking up a request ID: which key, which function, what was missing, who can change it (R44)."""
 
 from datetime import timedelta
+from itertools import chain
 
 import pytest
 from django.urls import reverse
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from accounts.events.models import Action, Event
 from accounts.mail.models import Mail
+from accounts.models import Membership
 from connections import calls, refused, services
 from connections.models import Access, RefusedCall
 from connections.refusals import AskedAlready, NobodyToAsk
@@ -98,8 +100,12 @@ def test_a_partner_sees_the_calls_of_its_own_keys_alone(client):
 
 
 def people(connected, found):
-    connection = refused.connection_of(found)
-    return refused.who_can_change(found, connection)
+    return list(dict.fromkeys(chain(*changes(found).values())))
+
+
+def changes(found):
+    place = refused.place_of(found, refused.connection_of(found))
+    return refused.who_can_change(found, place)
 
 
 def test_of_a_missing_key_the_managers_of_the_keys_can_change_it(connected, found):
@@ -125,6 +131,39 @@ def test_of_an_own_app_those_who_change_apps_can_and_of_a_generic_app_support():
 
     assert people(with_own_app, refuse(with_own_app)) == [member.user]
     assert people(generic, refuse(generic)) == []
+
+
+def test_of_several_that_are_missing_each_is_told_with_its_people(client, connected):
+    connection = connected[0]
+    administrator = MembershipFactory(
+        organisation=connection.organisation, user__administrator=True
+    ).user
+    services.change_accesses(connection=connection, access=Access.CHOSEN, by=connection.owner)
+    connection.owner.memberships.update(accesses=[])
+    found = refuse(connected)
+
+    page = " ".join(looked_up(client, administrator, found.request_id).text.split())
+
+    assert changes(found) == {"key": [administrator], "owner": [administrator]}
+    for said in ("The key was not given it.", "does not have it here now", "All of this"):
+        assert said in page
+
+
+def test_a_call_about_a_further_organisation_is_judged_there(connected):
+    connection, pair = connected
+    place = MembershipFactory(
+        user=connection.owner,
+        organisation__environment=connection.organisation.environment,
+    )
+    services.change_accesses(connection=connection, access=Access.ALL, by=connection.owner)
+    services.add_organisation(
+        connection=connection, organisation=place.organisation, by=connection.owner
+    )
+    Membership.objects.filter(pk=place.pk).update(accesses=[])
+
+    Software(pair, place.organisation).get("/outbox")
+
+    assert list(changes(RefusedCall.objects.get())) == ["owner"]
 
 
 def test_of_what_a_client_does_not_allow_its_administrators_can():
