@@ -1,8 +1,12 @@
 """What support sees of people: found by what a customer reads out; changed is little."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
+from accounts import closing
 from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
+from accounts.refusals import Refused
 from portal.admin import KeptAdmin, ReadOnlyInline
 
 
@@ -51,8 +55,9 @@ class UserAdmin(KeptAdmin):
 
 @admin.register(Environment)
 class EnvironmentAdmin(KeptAdmin):
-    list_display = ["name", "plan", "accountant_right", "blocked_at", "created_at"]
-    list_filter = ["plan", "accountant_right"]
+    list_display = ["name", "plan", "accountant_right", "blocked_at", "closed_at", "created_at"]
+    list_filter = ["plan", "accountant_right", ("closed_at", admin.EmptyFieldListFilter)]
+    actions = ["open_again"]
     search_fields = [
         "name",
         "organisations__organisation_id",
@@ -60,10 +65,24 @@ class EnvironmentAdmin(KeptAdmin):
         "users__email",
     ]
     fields = [
-        *("name", "plan", "accountant_right", "blocked_at", "created_at"),
+        *("name", "plan", "accountant_right", "blocked_at", "closed_at", "created_at"),
         *("integrations_terms", "integrations_at", "integrations_by"),
     ]
-    readonly_fields = ["created_at", "integrations_terms", "integrations_at", "integrations_by"]
+    readonly_fields = [
+        *("closed_at", "created_at"),
+        *("integrations_terms", "integrations_at", "integrations_by"),
+    ]
+
+    @admin.action(description=_("Open the chosen closed environments again"))
+    def open_again(self, request, environments):
+        for environment in environments:
+            try:
+                closing.reopen(environment=environment, by=request.user)
+            except Refused as refused:
+                self.message_user(request, str(refused), messages.ERROR)
+            else:
+                done = gettext("%(environment)s is open again.") % {"environment": environment}
+                self.message_user(request, done)
 
 
 @admin.register(Organisation)

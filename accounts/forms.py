@@ -160,7 +160,9 @@ LOOKUPS = {
 
 def _people(environment):
     """Everybody of the environment, and those who were removed, as the log remembers them."""
-    removed = Event.objects.of(environment).filter(action=Action.USER_REMOVED)
+    removed = Event.objects.of(environment).filter(
+        action__in=[Action.USER_REMOVED, Action.ACCOUNT_DELETED]
+    )
     present = [(str(user.pk), str(user)) for user in environment.users.order_by("last_name", "pk")]
     return present + [
         (ref, _("%(name)s (removed)") % {"name": name or _("Former user")})
@@ -236,6 +238,29 @@ class SwitchesForm(forms.ModelForm):
         model = Organisation
         fields = ["name", "sending", "receiving"]
         field_classes = {"name": OneLineField}
+
+
+class CloseForm(forms.Form):
+    """The name of the environment, typed by somebody who means it."""
+
+    name = OneLineField(
+        label=_("Type the name of the environment"),
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    shown = forms.CharField(max_length=32, required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args, environment, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.environment = environment
+
+    def clean_name(self):
+        if self.cleaned_data["name"] != " ".join(self.environment.name.split()):
+            raise forms.ValidationError(
+                _("Type it exactly as it is written here: %(name)s"),
+                params={"name": self.environment},
+            )
+        return self.cleaned_data["name"]
 
 
 class TermsForm(forms.Form):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.views import activity, environment, integrations, invitations, profile, users
+from accounts.views import activity, environment, integrations, invitations, leaving, profile, users
 
 app_name = "accounts"
 
@@ -16,7 +16,10 @@ urlpatterns = [
     path("users/<int:pk>/remove/", users.remove, name="user-remove"),
     path("invitations/<str:token>/", invitations.invitation, name="invitation"),
     path("profile/", profile.profile, name="profile"),
+    path("profile/data.zip", leaving.download, name="download-data"),
+    path("profile/delete/", leaving.delete_account, name="delete-account"),
     path("environment/", environment.environment, name="environment"),
+    path("environment/close/", leaving.close, name="close-environment"),
     path("environment/integrations/", integrations.integrations, name="integrations"),
     path("environment/integrations/activate/", integrations.activate, name="activate-integrations"),
     path("environment/integrations/end/", integrations.end, name="end-integrations"),

@@ -111,17 +111,18 @@ def retire(*, environment, before) -> int:
 
 
 @transaction.atomic
-def erase_name(*, user, by=None) -> int:
+def erase_name(*, user, by=None, addresses=()) -> int:
     """Take the name and address of `user` out of every log; answer out of how many lines (R53).
 
-    What happened stays, as done by or to a former user, and the chains still verify. Each log gets a line
-    that says so.
+    `addresses` are others of that person. What happened stays, as done by or to a former user, and the chains
+    still verify. Each log gets a line that says so.
     """
     about = models.Q(subject_kind="user", subject_ref=str(user.pk))
     own = Event.objects.filter(about | models.Q(actor=user))
     names = {
-        user.get_full_name(),
+        user.get_full_name() if user.first_name else "",  # not "Former user"
         user.email,
+        *addresses,
         *own.filter(about).values_list("subject_name", flat=True),
     }
     names |= set(own.filter(actor=user).values_list("actor_name", flat=True))

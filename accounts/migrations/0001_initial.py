@@ -138,6 +138,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("blocked_at", models.DateTimeField(blank=True, null=True, verbose_name="blocked")),
+                (
+                    "closed_at",
+                    models.DateTimeField(editable=False, null=True, verbose_name="closed"),
+                ),
                 ("integrations_terms", models.CharField(blank=True, editable=False, max_length=20)),
                 ("integrations_at", models.DateTimeField(editable=False, null=True)),
                 (

@@ -54,6 +54,9 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("environment.created", "Environment created"),
+                            ("environment.closed", "Environment closed"),
+                            ("environment.reopened", "Environment opened again"),
+                            ("environment.purged", "People of a closed environment forgotten"),
                             ("integrations.activated", "Integrations service activated"),
                             ("integrations.ended", "Integrations service ended"),
                             ("organisation.added", "Organisation added"),
@@ -64,6 +67,8 @@ class Migration(migrations.Migration):
                             ("user.blocked", "User blocked"),
                             ("user.unblocked", "User unblocked"),
                             ("user.removed", "User removed"),
+                            ("user.deleted", "Account deleted by its person"),
+                            ("user.data_downloaded", "Own data downloaded"),
                             ("user.accesses_changed", "Accesses of a user changed"),
                             ("user.organisations_changed", "Organisations of a user changed"),
                             ("user.profile_changed", "Profile changed"),

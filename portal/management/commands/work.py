@@ -6,7 +6,9 @@ import time
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from accounts.closing import purge_closed
 from accounts.events.services import chain_waiting
+from accounts.forgetting import forget_mails, forget_sessions
 from accounts.mail.services import send_due
 from connections.calls import forget_refused
 from connections.invoices.reoffers import reoffer_next
@@ -20,7 +22,10 @@ log = logging.getLogger(__name__)
 # What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
 ALWAYS = (chain_waiting, send_due, send_next, reoffer_next)
-NOW_AND_THEN = (warn_due, expire_due, remind_unused, forget_expired, forget_refused)
+NOW_AND_THEN = (
+    *(warn_due, expire_due, remind_unused, forget_expired, forget_refused),
+    *(purge_closed, forget_mails, forget_sessions),
+)
 NOW_AND_THEN_SECONDS = 600
 
 
