@@ -1,10 +1,11 @@
 """What support sees of people: found by what a customer reads out; changed is little."""
 
 from django.contrib import admin, messages
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import closing
+from accounts.forgetting import forget_removed
 from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
 from accounts.refusals import Refused
 from portal.admin import KeptAdmin, ReadOnlyInline
@@ -51,6 +52,15 @@ class UserAdmin(KeptAdmin):
         name for name in fields if name not in ("first_name", "last_name", "language")
     ]
     inlines = [OrganisationsOfUser]
+    actions = ["forget"]
+
+    @admin.action(description=_("Forget the chosen people who were removed"))
+    def forget(self, request, people):
+        number = sum(forget_removed(user=user, by=request.user) for user in people)
+        text = ngettext(
+            "%(number)s person is forgotten.", "%(number)s people are forgotten.", number
+        )
+        self.message_user(request, text % {"number": number})
 
 
 @admin.register(Environment)

@@ -30,7 +30,7 @@ def forgets(forgetter):
     return forgetter
 
 
-def forget(user) -> None:
+def forget(user, *, by=None) -> None:
     """Take the name, addresses, logins, sessions and mails of `user` out of the portal, and end the place.
 
     `user` is locked by the caller. The activity log keeps what was done, as by a former user (R53).
@@ -41,8 +41,8 @@ def forget(user) -> None:
     }
     for forgetter in _others:
         forgetter(user, addresses)
-    erase_name(user=user, addresses=addresses)
-    _forget_desk({*addresses, user.get_full_name()})
+    erase_name(user=user, by=by, addresses=addresses)
+    _forget_desk({*addresses, user.get_full_name() if user.first_name else user.email})
     Mail.objects.filter(to__in=addresses).delete()
     for session in UserSession.objects.filter(user=user):
         session.end()
@@ -51,13 +51,23 @@ def forget(user) -> None:
     end_place(user)
 
 
+@transaction.atomic
+def forget_removed(*, user, by) -> bool:
+    """Forget somebody whom an administrator has removed, for support; answers whether it was one."""
+    user = user.__class__.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if user.removed_at is None:
+        return False
+    forget(user, by=by)
+    return True
+
+
 def end_place(user) -> None:
     """End what `user` has in the environment: logins, memberships and address; the name stays."""
     user.memberships.all().delete()
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     user.is_active, user.environment, user.role = False, None, Role.BASIC
-    user.removed_at, user.blocked_at = timezone.now(), None
+    user.removed_at, user.blocked_at = user.removed_at or timezone.now(), None
     user.email = f"removed-{user.pk}@removed.invalid"
     user.session_epoch += 1
     user.set_unusable_password()
