@@ -52,10 +52,8 @@ def watch(*, look, sides, end) -> None:
 
 def what_ends(environment) -> dict[str, models.QuerySet]:
     """What closing would end: `people` who lose their login, and what the apps above add."""
-    return {
-        "people": environment.users.order_by("last_name", "pk"),
-        **_watcher["look"](environment),
-    }
+    people = environment.users.filter(blocked_at__isnull=True).order_by("last_name", "pk")
+    return {"people": people, **_watcher["look"](environment)}
 
 
 def fingerprint(environment) -> str:

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.events.models import Action, Event
@@ -243,23 +244,18 @@ class SwitchesForm(forms.ModelForm):
 class CloseForm(forms.Form):
     """The name of the environment, typed by somebody who means it."""
 
-    name = OneLineField(
-        label=_("Type the name of the environment"),
-        max_length=100,
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
+    name = OneLineField(max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     shown = forms.CharField(max_length=32, required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args, environment, **kwargs):
         super().__init__(*args, **kwargs)
         self.environment = environment
+        label = gettext("Type the name of the environment: %(name)s")
+        self.fields["name"].label = label % {"name": environment}
 
     def clean_name(self):
         if self.cleaned_data["name"] != " ".join(self.environment.name.split()):
-            raise forms.ValidationError(
-                _("Type it exactly as it is written here: %(name)s"),
-                params={"name": self.environment},
-            )
+            raise forms.ValidationError(_("Type it exactly as it is written above."))
         return self.cleaned_data["name"]
 
 

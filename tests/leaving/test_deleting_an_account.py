@@ -49,6 +49,7 @@ def test_the_person_is_gone_and_signed_out_everywhere(visitor, browser_of, leave
     elsewhere = browser_of(leaver)
 
     assert delete(visitor).url == reverse("account_login")
+    assert "Your account is deleted." in visitor.get(reverse("account_login")).content.decode()
 
     leaver.refresh_from_db()
     assert (leaver.status, str(leaver)) == (User.Status.REMOVED, "Former user")
