@@ -50,12 +50,6 @@ def make(*, user) -> bytes:
     return file.getvalue()
 
 
-def addresses_of(user):
-    """The addresses that are proved to be the person's."""
-    verified = EmailAddress.objects.filter(user=user, verified=True)
-    return {user.email, *verified.values_list("email", flat=True)}
-
-
 @part_of_export("profile")
 def _profile(user):
     names = ["first_name", "last_name", "email", "language", "role", "is_staff", "is_active"]
@@ -126,7 +120,7 @@ def _invitations(user):
 @part_of_export("mails")
 def _mails(user):
     """What lies in the outbox: mails leave it 30 days after they were sent."""
-    mails = Mail.objects.filter(to__in=addresses_of(user), created_at__gte=user.date_joined)
+    mails = Mail.objects.filter(to__in=user.proved_addresses, created_at__gte=user.date_joined)
     return list(mails.order_by("pk").values("to", "subject", "created_at", "sent_at"))
 
 

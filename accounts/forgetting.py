@@ -10,6 +10,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -25,7 +26,10 @@ _others = []
 
 
 def forgets(forgetter):
-    """Have `forgetter(user, addresses)` called, in the transaction, before a person is forgotten."""
+    """Have `forgetter(user, addresses)` called, in the transaction, before a person is forgotten.
+
+    `addresses` are proved to be the person's.
+    """
     _others.append(forgetter)
     return forgetter
 
@@ -35,14 +39,11 @@ def forget(user, *, by=None) -> None:
 
     `user` is locked by the caller. The activity log keeps what was done, as by a former user (R53).
     """
-    addresses = {
-        user.email,
-        *EmailAddress.objects.filter(user=user).values_list("email", flat=True),
-    }
+    addresses = user.proved_addresses
     for forgetter in _others:
         forgetter(user, addresses)
     erase_name(user=user, by=by, addresses=addresses)
-    _forget_desk({*addresses, user.get_full_name() if user.first_name else user.email})
+    _forget_desk(user, addresses)
     Mail.objects.filter(to__in=addresses).delete()
     for session in UserSession.objects.filter(user=user):
         session.end()
@@ -74,11 +75,11 @@ def end_place(user) -> None:
     user.save()
 
 
-def _forget_desk(texts):
+def _forget_desk(user, addresses):
     """Django's log of the support desk names what was changed there."""
-    for text in texts:
-        says = Q(object_repr__contains=text) | Q(change_message__contains=text)
-        LogEntry.objects.filter(says).update(object_repr="", change_message="")
+    kind = ContentType.objects.get_for_model(user)
+    about = Q(content_type=kind, object_id=str(user.pk)) | Q(object_repr__in=addresses)
+    LogEntry.objects.filter(about).update(object_repr="", change_message="")
 
 
 @transaction.atomic

@@ -236,6 +236,11 @@ class User(AbstractBaseUser, PermissionsMixin):
             return self.Status.BLOCKED
         return self.Status.ACTIVE if self.joined_at else self.Status.INVITED
 
+    @property
+    def proved_addresses(self):
+        """The addresses of which the person has shown that they are theirs; anybody can enter another."""
+        return set(self.emailaddress_set.filter(verified=True).values_list("email", flat=True))
+
     def get_absolute_url(self):
         return reverse("accounts:user", kwargs={"pk": self.pk})
 

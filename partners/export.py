@@ -1,6 +1,6 @@
 """Requests and files of a person, for the file with all that the portal knows (accounts.export)."""
 
-from accounts.export import addresses_of, part_of_export
+from accounts.export import part_of_export
 from partners.models import AuthorisationRequest, Batch
 
 
@@ -11,7 +11,7 @@ def _requests(user):
         "sent": _lines(requests.filter(asked_by=user)),
         "answered": _lines(requests.filter(answered_by=user)),
         "received": _lines(
-            requests.received_by(user.environment_id).filter(email__in=addresses_of(user))
+            requests.received_by(user.environment_id).filter(email__in=user.proved_addresses)
         ),
     }
 

@@ -6,9 +6,10 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import services
-from accounts.events.models import Event
+from accounts.events.models import Action, Event
 from accounts.events.services import chain_waiting
 from accounts.events.verifying import verdicts
 from accounts.mail.models import Mail
@@ -16,6 +17,8 @@ from accounts.models import Environment, User
 from accounts.refusals import LastAdministratorLeaves, RemovedMeanwhile
 from connections.models import Connection
 from connections.services import take_over
+from partners import services as partners
+from partners.models import AuthorisationRequest
 from tests.factories import PASSWORD, MembershipFactory, UserFactory, ask, connect, let_in
 from tests.partners.test_races import ROUNDS, race
 from tests.software import Software
@@ -180,7 +183,7 @@ def test_who_is_alone_goes_and_the_empty_environment_is_closed(browser_of):
 
 
 def test_a_request_to_the_person_goes_on_and_one_that_is_over_forgets_the_address(member):
-    leaver = UserFactory(administrator=True, environment=member.user.environment)
+    leaver = UserFactory(administrator=True, with_login=True, environment=member.user.environment)
     waiting, over = ask(email=leaver.email, client=member), let_in(client=member).requests.get()
     over.__class__.objects.filter(pk=over.pk).update(email=leaver.email)
 
@@ -189,6 +192,40 @@ def test_a_request_to_the_person_goes_on_and_one_that_is_over_forgets_the_addres
     waiting.refresh_from_db()
     over.refresh_from_db()
     assert (waiting.is_pending, waiting.email, over.email) == (True, leaver.email, "")
+
+
+def test_who_takes_a_name_empties_no_line_about_its_owner(member, asker):
+    """Neither of colleagues, who bore it before, nor in the logs of strangers."""
+    mandate = let_in(asker, member)
+    partners.remove_person(mandate=mandate, user=asker, by=member.user)
+    thief = UserFactory(environment=member.user.environment)
+    stranger = UserFactory(administrator=True, first_name="Joris", last_name=asker.last_name)
+    services.change_profile(user=thief, first_name="Joris", last_name=asker.last_name)
+    lines = Event.objects.filter(action=Action.CLIENT_PERSON_REMOVED)
+
+    services.delete_account(user=thief)
+    services.delete_account(user=stranger)
+
+    assert {tuple(line.details["removed"]) for line in lines} == {(str(asker),)}
+
+
+def test_an_address_that_is_not_proved_is_nobodys_to_forget(member, asker):
+    request = ask(asker, member)
+    request.__class__.objects.filter(pk=request.pk).update(
+        status=AuthorisationRequest.Status.DECLINED,
+        closed_at=timezone.now(),
+        client=member.user.environment,
+        answered_by=member.user,
+    )
+    spy = UserFactory(administrator=True, with_login=True)
+    EmailAddress.objects.create(user=spy, email=member.user.email, verified=False)
+    mails = Mail.objects.filter(to=member.user.email).count()
+
+    services.delete_account(user=spy)
+
+    request.refresh_from_db()
+    assert request.email == member.user.email
+    assert Mail.objects.filter(to=member.user.email).count() == mails > 0
 
 
 def test_support_staff_have_no_account_to_delete_here(browser_of):

@@ -275,8 +275,9 @@ def test_support_forgets_who_was_removed_by_an_administrator(person, desk):
 
 def test_what_an_accountant_wrote_down_stays_the_accountants(member, asker):
     """Its list of clients, and a request that still waits."""
-    member.user.__class__.objects.filter(pk=member.user.pk).update(email=ADDRESS)
+    User.objects.filter(pk=member.user.pk).update(email=ADDRESS)
     member.refresh_from_db()
+    EmailAddress.objects.create(user=member.user, email=ADDRESS, verified=True)
     UserFactory(administrator=True, environment=member.user.environment)
     ask(asker, member)
 
