@@ -75,11 +75,11 @@ class EnvironmentAdmin(KeptAdmin):
         "users__email",
     ]
     fields = [
-        *("name", "plan", "accountant_right", "blocked_at", "closed_at", "created_at"),
-        *("integrations_terms", "integrations_at", "integrations_by"),
+        *("name", "plan", "accountant_right", "blocked_at", "closed_at", "purged_at"),
+        *("created_at", "integrations_terms", "integrations_at", "integrations_by"),
     ]
     readonly_fields = [
-        *("closed_at", "created_at"),
+        *("closed_at", "purged_at", "created_at"),
         *("integrations_terms", "integrations_at", "integrations_by"),
     ]
 

@@ -15,15 +15,12 @@ from accounts.events.models import Action
 from accounts.events.services import record
 from accounts.forgetting import forget
 from accounts.mail.services import tell
-from accounts.models import ElectronicAddress, Environment, Organisation, User
+from accounts.models import ElectronicAddress, Environment, User
 from accounts.refusals import ChangedMeanwhile, ClosedMeanwhile, NothingToOpen
 from portal.support import whom_to_ask
 
 REVERSIBLE = timedelta(days=30)
 AT_ONCE = 50
-FREED = (
-    "closed-"  # what a registration number becomes, with the row's number, once it is free again
-)
 
 
 def _nothing(environment):
@@ -39,6 +36,7 @@ def _nowhere(environment, by):
 
 
 _watcher = {"look": _nothing, "sides": _nobody, "end": _nowhere}
+_purgers = []
 
 
 def watch(*, look, sides, end) -> None:
@@ -48,6 +46,12 @@ def watch(*, look, sides, end) -> None:
     in the transaction of the closing; `sides(environment)` are the ids of the other environments it locks.
     """
     _watcher.update(look=look, sides=sides, end=end)
+
+
+def purges(purger):
+    """Have `purger(environment)` called, in the transaction in which a closed environment is purged."""
+    _purgers.append(purger)
+    return purger
 
 
 def what_ends(environment) -> dict[str, models.QuerySet]:
@@ -117,10 +121,12 @@ def purge_closed() -> int:
 
     It may be ended anywhere: every person and every environment is a transaction of its own.
     """
-    due = Environment.objects.filter(closed_at__lte=timezone.now() - REVERSIBLE)
+    due = Environment.objects.filter(
+        closed_at__lte=timezone.now() - REVERSIBLE, purged_at__isnull=True
+    )
     people = list(User.objects.filter(environment__in=due).order_by("pk")[:AT_ONCE])
-    named = due.filter(users=None, organisations__in=_numbered(Organisation.objects)).distinct()
-    return sum(map(_purge_person, people)) + sum(map(_purge_environment, list(named[:AT_ONCE])))
+    forgotten = sum(map(_purge_person, people))
+    return forgotten + sum(map(_purge_environment, list(due.filter(users=None)[:AT_ONCE])))
 
 
 @transaction.atomic
@@ -136,16 +142,17 @@ def _purge_person(user):
 @transaction.atomic
 def _purge_environment(environment):
     environment = Environment.objects.select_for_update(no_key=True).get(pk=environment.pk)
+    if environment.purged_at:
+        return 0
     ElectronicAddress.objects.filter(organisation__environment=environment).delete()
-    freed = Concat(models.Value(FREED), Cast("pk", models.CharField()))
-    _numbered(environment.organisations).update(registration_number=freed)
+    freed = Concat(models.Value("closed-"), Cast("pk", models.CharField()))
+    environment.organisations.update(registration_number=freed)
+    for purger in _purgers:
+        purger(environment)
+    environment.purged_at = timezone.now()
+    environment.save(update_fields=["purged_at"])
     record(Action.ENVIRONMENT_PURGED, by=None, subject=environment, environment=environment)
     return 1
-
-
-def _numbered(organisations):
-    """Those whose registration number nobody else can have yet."""
-    return organisations.exclude(registration_number__startswith=FREED)
 
 
 def _locked(environment):

@@ -39,6 +39,7 @@ class Environment(models.Model):
     accountant_right = models.BooleanField(_("may send authorisation requests"), default=False)
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed"), null=True, editable=False)
+    purged_at = models.DateTimeField(_("purged"), null=True, editable=False)
     integrations_terms = models.CharField(max_length=20, blank=True, editable=False)
     integrations_at = models.DateTimeField(null=True, editable=False)
     integrations_by = models.ForeignKey(

@@ -1,7 +1,8 @@
-"""What of a forgotten person stands in the files of accountants (accounts.forgetting)."""
+"""What of people stands in the files of accountants, and when it goes (accounts.forgetting)."""
 
+from accounts.closing import purges
 from accounts.forgetting import forgets
-from partners.models import ActivationLink, AuthorisationRequest, Mandate
+from partners.models import ActivationLink, AuthorisationRequest, Batch, Mandate
 
 
 @forgets
@@ -13,6 +14,18 @@ def forget_requests(user, addresses) -> None:
     over = AuthorisationRequest.objects.filter(email__in=addresses).exclude(
         status=AuthorisationRequest.Status.PENDING
     )
-    ActivationLink.objects.filter(request__in=over.values("pk")).update(email="")
-    over.update(email="")
+    _without_addresses(over)
     Mandate.kept_out.through.objects.filter(user=user).delete()
+
+
+@purges
+def purge_clients(environment) -> None:
+    """Delete the files of an accountant that is gone, and the addresses of its clients."""
+    Batch.objects.filter(environment=environment).delete()
+    _without_addresses(AuthorisationRequest.objects.filter(accountant=environment))
+    Mandate.objects.filter(accountant=environment).update(email="")
+
+
+def _without_addresses(requests):
+    ActivationLink.objects.filter(request__in=requests.values("pk")).update(email="")
+    requests.update(email="")

@@ -142,6 +142,10 @@ class Migration(migrations.Migration):
                     "closed_at",
                     models.DateTimeField(editable=False, null=True, verbose_name="closed"),
                 ),
+                (
+                    "purged_at",
+                    models.DateTimeField(editable=False, null=True, verbose_name="purged"),
+                ),
                 ("integrations_terms", models.CharField(blank=True, editable=False, max_length=20)),
                 ("integrations_at", models.DateTimeField(editable=False, null=True)),
                 (

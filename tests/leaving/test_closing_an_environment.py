@@ -22,7 +22,7 @@ from accounts.refusals import ChangedMeanwhile, ClosedMeanwhile, NothingToOpen
 from connections.invoices import services as invoices
 from connections.models import Connection
 from partners import services as partners
-from partners.models import AuthorisationRequest, Partnership
+from partners.models import AuthorisationRequest, Batch, Mandate, Partnership
 from portal.management.commands import work
 from tests.accounts.test_admin import desk as desk
 from tests.factories import (
@@ -236,6 +236,20 @@ def test_after_30_days_its_people_are_forgotten_and_its_numbers_are_free(
     assert purge_closed() == 0
     with pytest.raises(NothingToOpen):
         closing.reopen(environment=environment, by=UserFactory(staff=True))
+
+
+def test_an_accountancy_that_is_purged_leaves_no_addresses_of_clients(boss, asker, member):
+    let_in(asker, member)
+    batch = Batch.objects.create(environment=boss.environment, by=asker, file_name="clients.csv")
+    batch.lines.create(number=1, values={"email": member.user.email}, state="ready")
+    close(boss.environment)
+    Environment.objects.update(closed_at=timezone.now() - timedelta(days=30))
+
+    purge_closed()
+
+    assert not Batch.objects.exists()
+    assert set(Mandate.objects.values_list("email", flat=True)) == {""}
+    assert set(AuthorisationRequest.objects.values_list("email", flat=True)) == {""}
 
 
 def test_what_is_open_or_empty_cannot_be_opened(environment, desk):
