@@ -2,9 +2,14 @@
 
 from functools import partial
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
+from accounts import closing
+from accounts.forgetting import forget_removed
 from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
+from accounts.refusals import Refused
 from accounts.ripples import make_and_tell
 from portal.admin import KeptAdmin, ReadOnlyInline
 
@@ -50,12 +55,22 @@ class UserAdmin(KeptAdmin):
         name for name in fields if name not in ("first_name", "last_name", "language")
     ]
     inlines = [OrganisationsOfUser]
+    actions = ["forget"]
+
+    @admin.action(description=_("Forget the chosen people who were removed"))
+    def forget(self, request, people):
+        number = sum(forget_removed(user=user, by=request.user) for user in people)
+        text = ngettext(
+            "%(number)s person is forgotten.", "%(number)s people are forgotten.", number
+        )
+        self.message_user(request, text % {"number": number})
 
 
 @admin.register(Environment)
 class EnvironmentAdmin(KeptAdmin):
-    list_display = ["name", "plan", "accountant_right", "blocked_at", "created_at"]
-    list_filter = ["plan", "accountant_right"]
+    list_display = ["name", "plan", "accountant_right", "blocked_at", "closed_at", "created_at"]
+    list_filter = ["plan", "accountant_right", ("closed_at", admin.EmptyFieldListFilter)]
+    actions = ["open_again"]
     search_fields = [
         "name",
         "organisations__organisation_id",
@@ -63,10 +78,24 @@ class EnvironmentAdmin(KeptAdmin):
         "users__email",
     ]
     fields = [
-        *("name", "plan", "accountant_right", "blocked_at", "created_at"),
+        *("name", "plan", "accountant_right", "blocked_at", "closed_at", "purged_at"),
+        *("created_at", "integrations_terms", "integrations_at", "integrations_by"),
+    ]
+    readonly_fields = [
+        *("closed_at", "purged_at", "created_at"),
         *("integrations_terms", "integrations_at", "integrations_by"),
     ]
-    readonly_fields = ["created_at", "integrations_terms", "integrations_at", "integrations_by"]
+
+    @admin.action(description=_("Open the chosen closed environments again"))
+    def open_again(self, request, environments):
+        for environment in environments:
+            try:
+                closing.reopen(environment=environment, by=request.user)
+            except Refused as refused:
+                self.message_user(request, str(refused), messages.ERROR)
+            else:
+                done = gettext("%(environment)s is open again.") % {"environment": environment}
+                self.message_user(request, done)
 
     def save_model(self, request, obj, form, change):
         """A plan without the Integrations service suspends keys; those concerned hear it (R54)."""

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.events.models import Action, Event
@@ -175,7 +176,9 @@ LOOKUPS = {
 
 def _people(environment):
     """Everybody of the environment, and those who were removed, as the log remembers them."""
-    removed = Event.objects.of(environment).filter(action=Action.USER_REMOVED)
+    removed = Event.objects.of(environment).filter(
+        action__in=[Action.USER_REMOVED, Action.ACCOUNT_DELETED]
+    )
     present = [(str(user.pk), str(user)) for user in environment.users.order_by("last_name", "pk")]
     return present + [
         (ref, _("%(name)s (removed)") % {"name": name or _("Former user")})
@@ -251,6 +254,24 @@ class SwitchesForm(forms.ModelForm):
         model = Organisation
         fields = ["name", "sending", "receiving"]
         field_classes = {"name": OneLineField}
+
+
+class CloseForm(forms.Form):
+    """The name of the environment, typed by somebody who means it."""
+
+    name = OneLineField(max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    shown = forms.CharField(max_length=32, required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args, environment, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.environment = environment
+        label = gettext("Type the name of the environment: %(name)s")
+        self.fields["name"].label = label % {"name": environment}
+
+    def clean_name(self):
+        if self.cleaned_data["name"] != " ".join(self.environment.name.split()):
+            raise forms.ValidationError(_("Type it exactly as it is written above."))
+        return self.cleaned_data["name"]
 
 
 class TermsForm(forms.Form):

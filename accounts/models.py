@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Cast, Coalesce, Lower
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.names import validate_first_name, validate_last_name
@@ -37,6 +38,8 @@ class Environment(models.Model):
     )
     accountant_right = models.BooleanField(_("may send authorisation requests"), default=False)
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
+    closed_at = models.DateTimeField(_("closed"), null=True, editable=False)
+    purged_at = models.DateTimeField(_("purged"), null=True, editable=False)
     integrations_terms = models.CharField(max_length=20, blank=True, editable=False)
     integrations_at = models.DateTimeField(null=True, editable=False)
     integrations_by = models.ForeignKey(
@@ -74,8 +77,8 @@ class Environment(models.Model):
 
     @property
     def accountant_stands(self):
-        """Whether it has the accountant right, and support has not blocked it."""
-        return self.accountant_right and self.blocked_at is None
+        """Whether it has the accountant right, and is neither blocked by support nor closed."""
+        return self.accountant_right and self.blocked_at is None and self.closed_at is None
 
     @property
     def event_subject(self):
@@ -214,7 +217,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.get_full_name()
 
     def get_full_name(self):
-        return f"{self.first_name} {self.last_name}".strip() or self.email
+        nameless = gettext("Former user") if self.removed_at else self.email
+        return f"{self.first_name} {self.last_name}".strip() or nameless
 
     def get_session_auth_hash(self):
         """Raising `session_epoch` ends every session of this person, wherever sessions are stored (R2)."""
@@ -235,6 +239,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         if self.blocked_at:
             return self.Status.BLOCKED
         return self.Status.ACTIVE if self.joined_at else self.Status.INVITED
+
+    @property
+    def proved_addresses(self):
+        """The addresses of which the person has shown that they are theirs; anybody can enter another."""
+        return set(self.emailaddress_set.filter(verified=True).values_list("email", flat=True))
 
     def get_absolute_url(self):
         return reverse("accounts:user", kwargs={"pk": self.pk})
@@ -291,6 +300,10 @@ class OrganisationQuerySet(models.QuerySet):
     def by_name(self):
         return self.order_by("name", "pk")
 
+    def of_open_environments(self):
+        """Without those of closed environments, which invoices reach no more."""
+        return self.filter(environment__closed_at__isnull=True)
+
     def in_words(self, most=10):
         """The first names, as in "A, B, …"; empty when there is none."""
         names = list(self.by_name().values_list("name", flat=True)[: most + 1])
@@ -305,16 +318,22 @@ class OrganisationQuerySet(models.QuerySet):
         )
 
     def known_by(self, *, addresses, registration_number="", country=""):
-        """The organisations that these identifiers name, in the order of `addresses`, the number last."""
+        """The organisations that these identifiers name, in the order of `addresses`, the number last.
+
+        Those of closed environments are left out.
+        """
+        found_addresses = ElectronicAddress.objects.filter(
+            value__in=addresses, organisation__environment__closed_at__isnull=True
+        )
         by_address = {
             address.value: address.organisation
-            for address in ElectronicAddress.objects.filter(value__in=addresses).select_related(
-                "organisation"
-            )
+            for address in found_addresses.select_related("organisation")
         }
         found = [by_address[value] for value in addresses if value in by_address]
         if registration_number:
-            found += self.filter(registration_number=registration_number, country=country)
+            found += self.of_open_environments().filter(
+                registration_number=registration_number, country=country
+            )
         return list(dict.fromkeys(found))
 
 

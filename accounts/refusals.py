@@ -18,6 +18,37 @@ class LastAdministrator(Refused):
         )
 
 
+class LastAdministratorLeaves(Refused):
+    """The last administrator may go only where nobody and nothing is left behind."""
+
+    def __init__(self):
+        super().__init__(
+            _(
+                "You are the last administrator, and your environment still has other people, "
+                "organisations or clients. Make somebody else administrator first, or close the "
+                "environment."
+            )
+        )
+
+
+class ClosedMeanwhile(Refused):
+    def __init__(self):
+        super().__init__(_("This environment has been closed already."))
+
+
+class NothingToOpen(Refused):
+    """The environment is not closed, or its people have been forgotten."""
+
+    def __init__(self, environment):
+        super().__init__(
+            _(
+                "%(environment)s cannot be opened again: it is not closed, or its people have been "
+                "forgotten."
+            )
+            % {"environment": environment.name}
+        )
+
+
 class AddressInUse(Refused):
     def __init__(self, email):
         super().__init__(

@@ -25,6 +25,7 @@ class Permission(TextChoices):
     MANAGE_INTEGRATIONS = "manage_integrations", _("activate and end the Integrations service")
     MANAGE_PARTNERS = "manage_partners", _("end partnerships and decide who of a partner may enter")
     VIEW_ACTIVITY = "view_activity", _("read the activity log")
+    CLOSE_ENVIRONMENT = "close_environment", _("close the environment")
 
 
 _BASIC = frozenset({Permission.VIEW_ORGANISATION, Permission.HANDLE_INVOICES})
@@ -41,6 +42,7 @@ _ADMINISTRATOR = _ADVANCED | {
     Permission.MANAGE_INTEGRATIONS,
     Permission.MANAGE_PARTNERS,
     Permission.VIEW_ACTIVITY,
+    Permission.CLOSE_ENVIRONMENT,
 }
 # What people of a partner may do in a client's organisation, so far as their own role allows it too.
 OPEN_TO_PARTNERS = frozenset(

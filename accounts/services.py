@@ -4,8 +4,9 @@ Every service is one transaction with its event and its mails; `by` is the actin
 no raises a `Refused` whose text is a sentence for that person.
 """
 
+from copy import copy
+
 from allauth.account.models import EmailAddress
-from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError, transaction
@@ -15,6 +16,7 @@ from django.utils import timezone
 from accounts.events.models import Action
 from accounts.events.services import record
 from accounts.events.words import login_change
+from accounts.forgetting import end_place, forget
 from accounts.mail.services import queue, tell
 from accounts.models import (
     ElectronicAddress,
@@ -27,6 +29,7 @@ from accounts.refusals import (
     AddressInUse,
     InvitationDead,
     LastAdministrator,
+    LastAdministratorLeaves,
     RegistrationNumberInUse,
     RemovedMeanwhile,
 )
@@ -199,16 +202,26 @@ def remove(*, user, by) -> None:
     queue(
         "user_removed", to=email, language=user.language, user=user, environment=environment, by=by
     )
-    user.memberships.all().delete()
-    user.notices.all().delete()
-    EmailAddress.objects.filter(user=user).delete()
-    Authenticator.objects.filter(user=user).delete()
-    user.is_active, user.environment, user.role = False, None, Role.BASIC
-    user.removed_at, user.blocked_at = timezone.now(), None
-    user.email = f"removed-{user.pk}@removed.invalid"
-    user.session_epoch += 1
-    user.set_unusable_password()
-    user.save()
+    end_place(user)
+
+
+@transaction.atomic
+def delete_account(*, user) -> None:
+    """Delete the account of `user`, by that person: the place here, and all that says who it was (R7).
+
+    The keys this user owns stop at once; the address is free again. The environment of somebody who was alone
+    in it, without organisations and clients, is closed too. Raises LastAdministratorLeaves.
+    """
+    user = _locked(user)
+    environment = user.environment
+    if _is_last_administrator(user):
+        _close_what_is_empty(environment, user)
+    record(Action.ACCOUNT_DELETED, by=user, subject=user, environment=environment)
+    told = list(User.objects.administrators_of(environment).exclude(pk=user.pk))
+    was = copy(user)
+    forget(user)
+    queue("account_deleted", to=was.email, language=was.language, user=was, environment=environment)
+    tell("colleague_left", told, person=was, environment=environment)
 
 
 @transaction.atomic
@@ -321,10 +334,25 @@ def _locked(user) -> User:
 
 
 def _keep_an_administrator(user):
-    if user.is_administrator and user.is_active:
-        others = User.objects.administrators_of(user.environment).exclude(pk=user.pk)
-        if not others.filter(joined_at__isnull=False).exists():
-            raise LastAdministrator
+    if _is_last_administrator(user):
+        raise LastAdministrator
+
+
+def _is_last_administrator(user):
+    if not (user.is_administrator and user.is_active):
+        return False
+    others = User.objects.administrators_of(user.environment).exclude(pk=user.pk)
+    return not others.filter(joined_at__isnull=False).exists()
+
+
+def _close_what_is_empty(environment, last):
+    """Close the environment that its last person leaves. Raises LastAdministratorLeaves."""
+    others = environment.users.exclude(pk=last.pk)
+    if any(left.exists() for left in (others, environment.organisations, environment.mandates)):
+        raise LastAdministratorLeaves
+    environment.closed_at = timezone.now()
+    environment.save(update_fields=["closed_at"])
+    record(Action.ENVIRONMENT_CLOSED, by=last, subject=environment, environment=environment)
 
 
 def _own_memberships(user):

@@ -1,6 +1,15 @@
 from django.urls import path
 
-from accounts.views import activity, environment, integrations, invitations, notices, profile, users
+from accounts.views import (
+    activity,
+    environment,
+    integrations,
+    invitations,
+    leaving,
+    notices,
+    profile,
+    users,
+)
 
 app_name = "accounts"
 
@@ -21,7 +30,10 @@ urlpatterns = [
     path("notices/newest/", notices.newest, name="newest-notices"),
     path("notices/read/", notices.read, name="read-notices"),
     path("notices/<int:pk>/", notices.notice, name="notice"),
+    path("profile/data.zip", leaving.download, name="download-data"),
+    path("profile/delete/", leaving.delete_account, name="delete-account"),
     path("environment/", environment.environment, name="environment"),
+    path("environment/close/", leaving.close, name="close-environment"),
     path("environment/integrations/", integrations.integrations, name="integrations"),
     path("environment/integrations/activate/", integrations.activate, name="activate-integrations"),
     path("environment/integrations/end/", integrations.end, name="end-integrations"),

@@ -7,6 +7,12 @@ class ConnectionsConfig(AppConfig):
     verbose_name = _("Connections")
 
     def ready(self):
-        from connections import links, ripples  # noqa: F401 (links says where the activity log leads)
+        from connections import (  # noqa: F401 (links says where the activity log leads)
+            closing,
+            export,
+            links,
+            ripples,
+        )
 
         ripples.watch()
+        closing.watch()

@@ -7,4 +7,4 @@ class PartnersConfig(AppConfig):
     verbose_name = _("Partners")
 
     def ready(self):
-        from partners import links  # noqa: F401 (says where the activity log leads)
+        from partners import export, forgetting, links  # noqa: F401 (they register below)

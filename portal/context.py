@@ -136,6 +136,7 @@ MENU_ITEM_OF = {
     "accounts:add-organisation": "accounts:environment",
     "accounts:organisation": "accounts:environment",
     "accounts:change-organisation": "accounts:environment",
+    "accounts:close-environment": "accounts:environment",
     "accounts:integrations": "accounts:environment",
     "accounts:activate-integrations": "accounts:environment",
     "accounts:end-integrations": "accounts:environment",

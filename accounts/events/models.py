@@ -12,6 +12,9 @@ class Action(models.TextChoices):
     """Everything that can happen; the label is what the activity page says."""
 
     ENVIRONMENT_CREATED = "environment.created", _("Environment created")
+    ENVIRONMENT_CLOSED = "environment.closed", _("Environment closed")
+    ENVIRONMENT_REOPENED = "environment.reopened", _("Environment opened again")
+    ENVIRONMENT_PURGED = "environment.purged", _("People of a closed environment forgotten")
     INTEGRATIONS_ACTIVATED = "integrations.activated", _("Integrations service activated")
     INTEGRATIONS_ENDED = "integrations.ended", _("Integrations service ended")
     ORGANISATION_ADDED = "organisation.added", _("Organisation added")
@@ -22,6 +25,8 @@ class Action(models.TextChoices):
     USER_BLOCKED = "user.blocked", _("User blocked")
     USER_UNBLOCKED = "user.unblocked", _("User unblocked")
     USER_REMOVED = "user.removed", _("User removed")
+    ACCOUNT_DELETED = "user.deleted", _("Account deleted by its person")
+    DATA_DOWNLOADED = "user.data_downloaded", _("Own data downloaded")
     USER_ACCESSES_CHANGED = "user.accesses_changed", _("Accesses of a user changed")
     USER_ORGANISATIONS_CHANGED = "user.organisations_changed", _("Organisations of a user changed")
     PROFILE_CHANGED = "user.profile_changed", _("Profile changed")

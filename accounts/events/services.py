@@ -111,23 +111,22 @@ def retire(*, environment, before) -> int:
 
 
 @transaction.atomic
-def erase_name(*, user, by=None) -> int:
-    """Take the name and address of `user` out of every log; answer out of how many lines (R53).
+def erase_name(*, user, by=None, addresses=()) -> int:
+    """Take the name of `user` out of the logs; answer out of how many lines (R53).
 
     What happened stays, as done by or to a former user, and the chains still verify. Each log gets a line
-    that says so.
+    that says so. The details of other lines go where they name the person: by one of `addresses`, which must
+    be proved to be the person's, in every log; by a name only in logs of the own environments and their
+    partners, since the person bore it. Or whoever takes a name could empty the lines about its owner.
     """
     about = models.Q(subject_kind="user", subject_ref=str(user.pk))
-    own = Event.objects.filter(about | models.Q(actor=user))
-    names = {
-        user.get_full_name(),
-        user.email,
-        *own.filter(about).values_list("subject_name", flat=True),
-    }
-    names |= set(own.filter(actor=user).values_list("actor_name", flat=True))
+    own = about | models.Q(actor=user)
+    names, logs = _names(user, about), _logs_near(own)
     erased = []
-    for event in _saying(names - {""}, about | models.Q(actor=user)):
-        fields = [field for field, says in _personal(event, user, names) if says]
+    for event in _saying({*names, *addresses}, own):
+        fields = [field for field, says in _personal(event, user) if says]
+        if _names_person(event, names if event.environment_id in logs else {}, addresses):
+            fields.append("details")
         for field in fields:
             chain.erase(event, field)
         if fields:
@@ -147,6 +146,28 @@ def erase_name(*, user, by=None) -> int:
     return len(erased)
 
 
+def _names(user, about):
+    """What the person was called, each with the time since when the log says so."""
+    since = models.Min("at")
+    names = dict(Event.objects.filter(about).values_list("subject_name").annotate(since))
+    for name, at in Event.objects.filter(actor=user).values_list("actor_name").annotate(since):
+        names[name] = min(at, names.get(name, at))
+    if user.first_name:  # or it is no name
+        names.setdefault(user.get_full_name(), user.date_joined)
+    names.pop("", None)
+    return names
+
+
+def _logs_near(own):
+    """The environments with lines under the condition `own`, and their partners of now and before."""
+    here = set(Event.objects.filter(own).values_list("environment", flat=True))
+    partners = models.Q(organisations__mandates__accountant__in=here) | models.Q(
+        mandates__organisation__environment__in=here
+    )
+    environments = Event.environment.field.related_model.objects
+    return here | set(environments.filter(partners).values_list("pk", flat=True))
+
+
 def _saying(names, condition):
     """The lines under `condition`, and those whose details say one of `names`."""
     for name in names:
@@ -156,12 +177,19 @@ def _saying(names, condition):
     return Event.objects.annotate(words=words).filter(condition).order_by("pk")
 
 
-def _personal(event, user, names):
-    """What of a line is about this person."""
+def _personal(event, user):
+    """What of a line is the name of this person."""
     is_subject = event.subject_kind == "user" and event.subject_ref == str(user.pk)
     yield "actor_name", event.actor_id == user.pk and event.actor_name
     yield "subject_name", is_subject and event.subject_name
-    yield "details", names & set(_texts(event.details))
+
+
+def _names_person(event, names, addresses):
+    """Whether the details of a line name the person, by a name that was borne then or by an address."""
+    texts = set(_texts(event.details))
+    return not texts.isdisjoint(addresses) or any(
+        names[name] <= event.at for name in texts & names.keys()
+    )
 
 
 def _texts(value):

@@ -38,14 +38,14 @@ SAYS = {
     Group.WARNINGS: _(
         "A request or keys expire soon, old keys end after a rotation, or keys were never used."
     ),
-    Group.PEOPLE: _("Somebody whom your company invited has joined."),
+    Group.PEOPLE: _("Somebody of your company has joined or left, or it is open again."),
     Group.LOGIN: _(
         "Your password, your address or another way to sign in was changed, you have another role, or you "
         "were blocked."
     ),
     Group.STOPPED: _(
-        "A Secret was found and ended, keys can do less or are suspended, a partnership ended, or a client "
-        "took away the access of somebody."
+        "A Secret was found and ended, keys can do less or are suspended, a partnership ended, a client took "
+        "away the access of somebody, or a company closed."
     ),
 }
 REASONS = {
@@ -72,11 +72,14 @@ GROUP_OF = {
     "keys_expire": Group.WARNINGS,
     "overlap_ends": Group.WARNINGS,
     "connection_unused": Group.WARNINGS,
+    "colleague_left": Group.PEOPLE,
+    "environment_reopened": Group.PEOPLE,
     "user_joined": Group.PEOPLE,
     "login_changed": Group.LOGIN,
     "role_changed": Group.LOGIN,
     "user_blocked": Group.LOGIN,
     "accesses_lost": Group.STOPPED,
+    "environment_closed": Group.STOPPED,
     "keys_found": Group.STOPPED,
     "organisation_removed": Group.STOPPED,
     "partnership_ended": Group.STOPPED,

@@ -33,6 +33,7 @@ def environment(request):
         "filters": filters,
         "page": page_of(request, filters.narrow(found), by="name"),
         "may_add": user.may(Permission.MANAGE_ORGANISATIONS),
+        "may_close": user.may(Permission.CLOSE_ENVIRONMENT),
         "people": user.environment.users.in_status(User.Status.ACTIVE).count(),
     }
     return render_part(

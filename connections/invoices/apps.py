@@ -8,4 +8,4 @@ class InvoicesConfig(AppConfig):
     verbose_name = _("Invoices")
 
     def ready(self):
-        from connections.invoices import checks  # noqa: F401
+        from connections.invoices import checks, export  # noqa: F401 (they register)

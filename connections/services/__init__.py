@@ -107,6 +107,7 @@ from connections.services.connections import (
     report_administration,
     resume,
     revoke,
+    revoke_locked,
     take_over,
 )
 from connections.services.keys import (
@@ -161,6 +162,7 @@ __all__ = [
     "report_administration",
     "resume",
     "revoke",
+    "revoke_locked",
     "rotate",
     "store_logo",
     "take_over",

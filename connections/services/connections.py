@@ -259,7 +259,7 @@ def revoke(*, connection, by) -> None:
     before.
     """
     connection = locked(connection, by)
-    _revoke(connection, by)
+    revoke_locked(connection, by)
     mail("connection_revoked", connection, by)
     for place in places_of(connection)[1:]:
         _mail_about(place, "organisation_removed", by)
@@ -298,7 +298,7 @@ def end_partnership(*, partnership, by) -> None:
     for connection in dict.fromkeys(rows):
         ended = [it for it in places_of(connection) if it.mandate in mandates]
         for place in reversed(ended):
-            _remove(place, by) if _others(place) else _revoke(place, by)
+            _remove(place, by) if _others(place) else revoke_locked(place, by)
 
 
 def refuse_conflicts(organisation, app, administration, *, confirmed) -> None:
@@ -369,7 +369,8 @@ def _further_under(owner, connection, by):
             _mail_about(place, "organisation_removed", by)
 
 
-def _revoke(connection, by):
+def revoke_locked(connection, by) -> None:
+    """Revoke a connection that the caller has locked, without a mail of its own."""
     connection.key_sets.retire(KeySet.Retired.REVOKED, by)
     connection.revoked_at, connection.revoked_by = timezone.now(), by
     connection.save(update_fields=["revoked_at", "revoked_by"])

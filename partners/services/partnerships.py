@@ -127,7 +127,8 @@ def end(*, partnership, also=None, by) -> list[Mandate]:
     members = Membership.objects.filter(
         organisation__in=organisations, user__environment=partnership.accountant_id
     )
-    people = {member.user for member in members.select_related("user")}
+    active = members.filter(user__is_active=True)
+    people = {member.user for member in active.select_related("user")}
     members.delete()
     AuthorisationRequest.objects.filter(
         mandate__in=mandates, client=partnership.client, status=Status.ACTIVE

@@ -15,6 +15,7 @@ from accounts.events import anchors, chain, guards
 from accounts.events.models import Action, Checkpoint, Event
 from accounts.events.services import chain_waiting, erase_name, record, retire
 from accounts.roles import Role
+from partners.models import Mandate, Partnership
 from tests.factories import OrganisationFactory, UserFactory
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
@@ -346,14 +347,19 @@ def test_lines_missing_after_a_checkpoint_are_found(log):
 
 
 def test_a_name_can_be_erased_and_the_chain_holds(log, administrator, colleague):
-    client = UserFactory(administrator=True, first_name="Noor").environment
+    organisation = OrganisationFactory()
+    client = organisation.environment
+    partnership = Partnership.objects.create(accountant=log, client=client)
+    Mandate.objects.create(
+        accountant=log, partnership=partnership, organisation=organisation, given_at=timezone.now()
+    )
     services.change_role(user=colleague, role=Role.ADVANCED, by=administrator)
     services.change_profile(user=colleague, first_name="Pieter")
     with transaction.atomic():
         record(
             Action.CLIENT_PERSON_REMOVED,
             by=administrator,
-            subject=OrganisationFactory(),
+            subject=organisation,
             environment=client,
             removed=[str(colleague)],
         )

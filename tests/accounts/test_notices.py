@@ -33,6 +33,7 @@ BY_QUEUE = {
     "invitation",
     "request",
     "user_removed",
+    "account_deleted",
 }  # they give power, or there is nobody to read it
 SWITCHED_OFF = [group.value for group in CHOSEN]
 

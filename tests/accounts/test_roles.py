@@ -15,6 +15,7 @@ LOWEST_ROLE = {
     "manage_integrations": "administrator",
     "manage_partners": "administrator",
     "view_activity": "administrator",
+    "close_environment": "administrator",
 }
 ROLES = ["basic", "advanced", "administrator"]
 

@@ -158,7 +158,9 @@ def places():
             "notice",
             bakery.owner.notices.filter(template="connection_revoked").first().get_absolute_url(),
         ),
+        ("account-delete-refused", at("accounts:delete-account")),
         ("environment", at("accounts:environment")),
+        ("environment-close", at("accounts:close-environment")),
         ("organisation", at_bakery("accounts:organisation")),
         ("organisation-add", at("accounts:add-organisation")),
         ("organisation-change", at_bakery("accounts:change-organisation")),
@@ -191,6 +193,7 @@ def places():
         ("connection-old-keys", about("connection", transport)),
         ("test-suspended", about("test", suspended)),
     ]
+    joris_himself = [("account-delete", at("accounts:delete-account"))]
     noor = [
         ("home-basic-user", at("home")),
         ("environment-basic-user", at("accounts:environment")),
@@ -271,6 +274,7 @@ def places():
         Place("link-dead", "", activation_of(requests["withdrawn"]), status=410),
         *(Place(name, "peter", address) for name, address in peter),
         *(Place(name, "noor", address) for name, address in noor),
+        *(Place(name, "joris", address) for name, address in joris_himself),
         *(Place(name, "els", address) for name, address in els),
         Place("checklist", "noor", at("connections:overview"), status=403),
         Place("checklist-other-page", "noor", at("accounts:users"), status=403),
@@ -289,6 +293,7 @@ def places():
         Place("signup-confirm", "", at("account_signup"), MAIN_BUTTON, sign_up(story.PASSWORD)),
         *(Place(name, "sanne", address) for name, address in sanne),
         Place("new-key-registered", "sanne", respell, status=422),
+        Place("close-wrong", "sanne", at("accounts:close-environment"), MAIN_BUTTON, (("#id_name", "X"),)),
         Place("block-asks-first", "sanne", at("accounts:user", pk=joris.pk), BLOCK_BUTTON),
         Place("not-found", "sanne", "/nowhere/", status=404),
         Place("generic-app", "sanne", at("connections:edit-app", pk=books.pk), status=403),
@@ -336,6 +341,7 @@ class Walk:
             name: User.objects.get(email=f"{name}@{company}.example")
             for name, company in (
                 ("sanne", "demolen"),
+                ("joris", "demolen"),
                 ("peter", "vandijk"),
                 ("noor", "vandijk"),
                 ("willem", "noord"),

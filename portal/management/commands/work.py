@@ -6,7 +6,9 @@ import time
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from accounts.closing import purge_closed
 from accounts.events.services import chain_waiting
+from accounts.forgetting import forget_mails, forget_sessions
 from accounts.mail.services import forget_notices, send_due
 from connections.calls import forget_refused
 from connections.invoices.reoffers import reoffer_next
@@ -23,6 +25,7 @@ ALWAYS = (chain_waiting, end_overdue, send_due, send_next, reoffer_next)
 NOW_AND_THEN = (
     *(warn_due, expire_due, remind_unused, warn_of_expiry, warn_of_overlap),
     *(forget_expired, forget_refused, forget_notices),
+    *(purge_closed, forget_mails, forget_sessions),
 )
 NOW_AND_THEN_SECONDS = 600
 
