@@ -319,3 +319,19 @@ def test_all_files_of_pages_can_be_collected_and_hashed(tmp_path, settings):
     call_command("collectstatic", "--noinput", stdout=StringIO())
 
     assert (tmp_path / "staticfiles.json").exists()
+
+
+def test_included_forms_get_the_token_without_which_nobody_can_send_them():
+    templates = {
+        str(path.relative_to(ROOT / "templates")): path.read_text()
+        for path in (ROOT / "templates").rglob("*.html")
+    }
+    include = r'{% include "([^"]+)"([^%]*) only %}'
+    found = {
+        (name, included)
+        for name, text in templates.items()
+        for included, given in re.findall(include, text)
+        if "{% csrf_token %}" in templates.get(included, "") and "csrf_token=" not in given
+    }
+
+    assert found == set()

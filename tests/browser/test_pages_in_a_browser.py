@@ -58,6 +58,10 @@ def places():
     webshop = of["Webshop ordersBakkerij De Molen B.V."]
     transport, suspended = of["Bookkeeping Transport B.V."], of["Bookkeeping Verhuur B.V."]
     here = bakery.organisation
+    year_end = of["Annual accountsBakkerij De Molen B.V."]
+    rotating, paused = of["Ledger Verhuur B.V."], of["Reminders Transport B.V."]
+    shared = of["BookkeepingHovenier Smit"]
+    further = shared.further.get().organisation
     books, plain = (App.objects.get(name=name) for name in ("Koppel Books", "SnelStart"))
     office = Connection.objects.get(name="Our own books")
     office.key_sets.retire(KeySet.Retired.FOUND, None)
@@ -104,7 +108,10 @@ def places():
         ("connection-never-used", about("connection", unused)),
         ("connection-revoked", about("connection", revoked)),
         ("connection-own-app", about("connection", webshop)),
+        ("connection-expires", about("connection", year_end)),
         ("new-keys", about("new-keys", bakery)),
+        ("rotate", about("rotate", bakery)),
+        ("expiry", about("expiry", bakery)),
         ("accesses", about("accesses", bakery)),
         ("test", about("test", bakery)),
         ("test-refused", about("test", webshop)),
@@ -192,6 +199,18 @@ def places():
         ("connection-suspended", about("connection", suspended)),
         ("connection-old-keys", about("connection", transport)),
         ("test-suspended", about("test", suspended)),
+        ("connection-rotating", about("connection", rotating)),
+        ("connection-paused", about("connection", paused)),
+        ("test-paused", about("test", paused)),
+    ]
+    aisha = [
+        ("connection-shared", about("connection", shared)),
+        ("add-organisation", about("add-organisation", shared)),
+        ("remove-organisation", shared.url("add-organisation") + f"{further.pk}/remove/"),
+        (
+            "overview-shared",
+            at("connections:overview-of", organisation=further.organisation_id),
+        ),
     ]
     joris_himself = [("account-delete", at("accounts:delete-account"))]
     noor = [
@@ -203,6 +222,15 @@ def places():
         ("overview-free-plan", at("connections:overview")),
         ("integrations-free-plan", at("accounts:integrations")),
         ("notices-none", at("accounts:notices")),
+        ("connection-of-partner-shared", about("connection", shared)),
+        (
+            "leave",
+            at(
+                "connections:leave",
+                organisation=shared.organisation.organisation_id,
+                connection=shared.uuid,
+            ),
+        ),
     ]
     nobody = [
         ("signup", at("account_signup")),
@@ -276,6 +304,8 @@ def places():
         *(Place(name, "noor", address) for name, address in noor),
         *(Place(name, "joris", address) for name, address in joris_himself),
         *(Place(name, "els", address) for name, address in els),
+        *(Place(name, "aisha", address) for name, address in aisha),
+        Place("rotate-empty", "peter", about("rotate", transport), MAIN_BUTTON),
         Place("checklist", "noor", at("connections:overview"), status=403),
         Place("checklist-other-page", "noor", at("accounts:users"), status=403),
         *(Place(name, "", address) for name, address in nobody),
@@ -345,6 +375,7 @@ class Walk:
                 ("peter", "vandijk"),
                 ("noor", "vandijk"),
                 ("willem", "noord"),
+                ("aisha", "noord"),
                 ("els", "smit"),
             )
         }
