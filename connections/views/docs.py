@@ -32,10 +32,11 @@ REQUEST = {
     "app": "Yuki",
 }
 OBJECTS = {
+    "ReportAdministration": {"name": "Bakery 2026"},
     "RequestAppIntegration": REQUEST,
     "SetInboxDocumentStatus": {"status": "paid"},
 }
-WITHOUT_FUNCTION = ["me", "token", "revokeToken", "verify", "introspect"]
+WITHOUT_FUNCTION = ["me", "ReportAdministration", "token", "revokeToken", "verify", "introspect"]
 
 
 @dataclass(frozen=True)
