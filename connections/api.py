@@ -569,7 +569,7 @@ class AdministrationOut(Schema):
 @router.put(
     "/{organisation}/administration",
     auth=gate(None),
-    response=AdministrationOut,
+    response={200: AdministrationOut, 413: Problem, 422: Problem},
     operation_id="ReportAdministration",
     openapi_extra=documented(*OF_THE_GATE),
 )
