@@ -78,7 +78,9 @@ def rehearse(change, *, about) -> list[Loss]:
 
 def fingerprint(losses) -> str:
     """Name these losses: the same ones have the same name, whoever looks."""
-    lines = sorted(f"{loss.of.pk}:{','.join(sorted(loss.functions))}" for loss in losses)
+    lines = sorted(
+        f"{loss.of._meta.label}:{loss.of.pk}:{','.join(sorted(loss.functions))}" for loss in losses
+    )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
 
 

@@ -76,7 +76,7 @@ class FurtherOrganisation(Standing, models.Model):
         ]
 
     def __str__(self):
-        return f"{self.connection}: {self.organisation}"
+        return str(self.connection)
 
     @property
     def owner(self):

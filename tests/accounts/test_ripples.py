@@ -9,6 +9,7 @@ from accounts.events.models import Event
 from accounts.mail.models import Mail
 from accounts.models import Membership, User
 from accounts.roles import Role
+from connections.services import add_organisation
 from tests.factories import MembershipFactory, UserFactory, connect, let_in
 from tests.software import Software
 
@@ -304,3 +305,19 @@ def test_the_clients_own_keys_are_no_loss_of_its_accountant(
     answer = office.post(at("partner-functions", mandate), {"functions": ["GetInboxDocuments"]})
 
     assert answer.status_code == 302
+
+
+def test_what_keys_lose_for_a_further_organisation_is_told_too(office, place, connected):
+    connection = connected[0]
+    other = MembershipFactory(
+        user=place.user,
+        organisation__environment=place.organisation.environment,
+        organisation__name="The Mill",
+    ).organisation
+    add_organisation(connection=connection, organisation=other, by=place.user)
+
+    asked = office.post(of_user("role")(place), {"role": Role.BASIC}).text
+
+    assert "2 keys are affected" in " ".join(asked.split())
+    assert "The Mill" in asked
+    assert asked.count("Hand over…") == 1
