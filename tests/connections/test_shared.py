@@ -1,4 +1,4 @@
-"""One connection of an accountant for several clients: each has its own say, none learns of the others (R15)."""
+"""One connection for several clients of an accountant: each has its own say, none learns of others (R15)."""
 
 import uuid
 
@@ -368,7 +368,7 @@ def moves_of(shared, owner, clients):
     for client in clients:
         Software(pair, client.organisation).get("/inbox")
         Software(pair, client.organisation).put(
-            "/administration", '{"name": "%s"}' % (f"told for {client.organisation.name}")
+            "/administration", f'{{"name": "told for {client.organisation.name}"}}'
         )
         Software(pair, client.organisation).get("/nothing")
     services.pause(connection=connection, by=owner)
