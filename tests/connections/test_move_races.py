@@ -176,10 +176,11 @@ class World:
     def opens_what_it_should(self, pair, places):
         key_set = KeySet.objects.get(app_key=pair.app_key)
         works = not key_set.ended_because and not places[0].paused_at
-        covered = {place.organisation for place in places if place.stands}
-        for client in self.clients:
-            status = self.software(client, pair).get("/inbox").status_code
-            assert (status == 200) == (works and client.organisation in covered)
+        covered = [place.organisation.name for place in places if place.stands]
+        answer = self.software(self.clients[0], pair).me()
+        assert (answer.status_code == 200) == (works and covered != [])
+        if answer.status_code == 200:
+            assert [it["name"] for it in answer.json()["organisations"]] == covered
 
 
 def in_rounds(test, rounds=ROUNDS // 5):

@@ -420,6 +420,20 @@ def test_nor_when_it_is_revoked(shared, owner, clients):
     assert "no longer connected" in Mail.objects.filter(to=clients[0].user.email).last().subject
 
 
+def test_what_was_wrong_with_a_document_of_another_client_is_the_makers_to_read(
+    shared, owner, clients
+):
+    connection, pair = shared
+    supplier = clients[FURTHER].organisation.addresses.get().value
+    document = invoice(supplier=supplier, customer="0088:7300010000999", company="")
+    refused = Software(pair, clients[FURTHER].organisation).send(document).json()
+    address = reverse("connections:request"), {"id": refused["request_id"]}
+
+    assert "0088:7300010000999" in browser_of(owner).get(*address).text
+    for client in clients:
+        assert "0088:7300010000999" not in browser_of(client.user).get(*address).text
+
+
 @pytest.mark.parametrize("which", [FIRST, FURTHER])
 def test_only_who_left_reads_in_the_log_that_it_was_removed(shared, clients, which):
     gone = clients[which]
