@@ -17,6 +17,7 @@ from connections.refusals import (
     AlreadyConnected,
     CannotOwn,
     ConfirmFirst,
+    Ended,
     IntegrationsOff,
     LastOrganisation,
     NoOwnAppsHere,
@@ -230,6 +231,8 @@ def remove_organisation(*, connection, organisation, by) -> None:
     if by.environment_id != connection.made_by.pk and not theirs:
         raise NotYours(connection)
     entered(organisation if theirs else connection.organisation, by)
+    if connection.is_revoked:
+        raise Ended
     for place in places_of(connection):
         if place.organisation == organisation:
             _remove(place, by)

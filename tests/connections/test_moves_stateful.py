@@ -142,9 +142,8 @@ class Oracle:
     # What the services say
 
     def is_not_theirs(self, connection, by):
-        if connection["revoked"]:
-            return "Ended"
-        return self.is_not_theirs_even_revoked(connection, by)
+        refusal = self.is_not_theirs_even_revoked(connection, by)
+        return refusal or ("Ended" if connection["revoked"] else "")
 
     def is_not_theirs_even_revoked(self, connection, by):
         first = self.first(connection)
@@ -229,13 +228,13 @@ class Oracle:
         return "" if self.may_own(by, organisation) else "CannotOwn"
 
     def no_less_organisations(self, connection, organisation, by):
-        if connection["revoked"]:
-            return "Ended"
         theirs = self.at_home(by, organisation)
         if HOME[by] != self.made_by(connection) and not theirs:
             return "NotYours"
         if not self.reaches(by, organisation if theirs else self.first(connection)):
             return "OutOfReach"
+        if connection["revoked"]:
+            return "Ended"
         if list(connection["places"]) == [organisation]:
             return "LastOrganisation"
         return ""
