@@ -437,8 +437,9 @@ class Life(RuleBasedStateMachine):
 
     @initialize(data=st.data())
     def they_begin(self, data):
-        """Some of the keys are in use, some are being rotated."""
+        """Some of the keys end by themselves, some are being rotated."""
         for number in range(len(BEGIN)):
+            self.change_end(number, 0, data.draw(ends, label="ends"))
             if data.draw(yes_or_no, label="rotated"):
                 self.rotate(number, 0, data.draw(overlaps), services.Reason.PLANNED, None)
 
