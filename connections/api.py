@@ -102,21 +102,20 @@ class Call:
             )
 
     def still_open(self) -> None:
-        """Lock the key set inside the transaction of a write: nothing commits after its revocation did.
+        """Lock the keys inside the transaction of a write: nothing commits after their revocation did.
 
-        Raises ApiError when it was retired since the call was admitted, by a slow upload for instance.
+        Raises ApiError when they ended since the call was admitted, by a slow upload for instance, when the
+        connection was paused, or when it is not used for the organisation any more.
         """
-        live = (
-            KeySet.objects.select_for_update(no_key=True, of=["self", "connection"])
-            .select_related("connection")
-            .live()
-            .filter(pk=self.key_set.pk)
-            .first()
-        )
-        if live is None:
-            raise ApiError(errors.INVALID_KEYS, reason="superseded")
-        if live.connection.paused_at:
+        connection = Connection.objects.select_for_update(no_key=True).get(pk=self.connection.pk)
+        key_set = KeySet.objects.select_for_update(no_key=True).get(pk=self.key_set.pk)
+        if key_set.ended_because:
+            raise _ended(key_set)
+        if connection.paused_at:
             raise ApiError(errors.CONNECTION_PAUSED)
+        used = Connection.objects.used_for(self.organisation)
+        if connection.organisation_id != self.organisation.pk and connection not in used:
+            raise ApiError(errors.ORGANISATION_NOT_COVERED)
 
 
 class _Gate(HttpAuthBase):
@@ -193,14 +192,15 @@ def _refuse_ended(key_set):
     if key_set.ended_because:
         if not key_set.retired_at:
             end_if_overdue(key_set)
-        raise ApiError(
-            errors.INVALID_KEYS,
-            reason=key_set.ended_because,
-            since=key_set.ended_at.isoformat(),
-        )
+        raise _ended(key_set)
     if key_set.token_ends and key_set.token_ends <= timezone.now():
         since = key_set.token_ends.isoformat()
         raise ApiError(errors.INVALID_KEYS, reason="token_expired", since=since)
+
+
+def _ended(key_set):
+    since = key_set.ended_at.isoformat()
+    return ApiError(errors.INVALID_KEYS, reason=key_set.ended_because, since=since)
 
 
 def _placed(call, asked):

@@ -25,14 +25,22 @@ _PLACE_LOST = {
 }
 
 
+def record_at(place, action, *, by, **details):
+    """Write what happened to a connection in one of its organisations, for that one and for who made it.
+
+    The other organisations that it is used for learn nothing of it (R4).
+    """
+    organisation = place.organisation
+    sides = [organisation.environment, place.made_by]
+    record_for(sides, action, by=by, subject=place, organisation=organisation, **details)
+
+
 def record_about(connection, action, *, by, **details):
-    """Write what happened to `connection`, or to it for a further organisation, for all whom it concerns.
+    """Write what happened to `connection` for all whom it concerns.
 
     Those are the organisation, the accountant who made it, and the other organisations that it is used for.
     """
-    organisation = connection.organisation
-    sides = [organisation.environment, connection.made_by]
-    record_for(sides, action, by=by, subject=connection, organisation=organisation, **details)
+    record_at(connection, action, by=by, **details)
     if getattr(connection, "is_shared", False):
         for other in connection.further.select_related("organisation__environment"):
             side = {

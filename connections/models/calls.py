@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Organisation
 from connections.errors import ERRORS, INVALID_KEYS
+from connections.models.further import FurtherOrganisation
 from connections.models.key_sets import KeySet
 
 STILL_CALLING_DAYS = 7
@@ -89,11 +90,18 @@ class CallCount(models.Model):
 
 class RefusedCallQuerySet(models.QuerySet):
     def within_reach_of(self, user):
-        """Those of the user's organisations; of a client's, only with keys of the user's environment."""
-        connections = Q(key_set__connection__organisation__environment=user.environment_id)
-        connections |= Q(key_set__connection__mandate__accountant=user.environment_id)
+        """Those of the user's organisations; of a client's, only with keys of the user's environment.
+
+        What software was refused with keys that an accountant uses for several clients is the accountant's.
+        """
+        own = Q(key_set__connection__organisation__environment=user.environment_id)
+        shared = FurtherOrganisation.objects.filter(connection=OuterRef("key_set__connection"))
+        of_one = Q(key_set__connection__mandate__isnull=True) | ~Exists(shared)
+        theirs = Q(key_set__connection__mandate__accountant=user.environment_id)
         organisations = Organisation.objects.reachable_by(user)
-        return self.filter(connections, key_set__connection__organisation__in=organisations)
+        return self.filter(
+            own & of_one | theirs, key_set__connection__organisation__in=organisations
+        )
 
 
 class RefusedCall(models.Model):

@@ -9,7 +9,7 @@ from accounts.events.models import Action
 from accounts.mail.services import tell
 from accounts.models import Organisation, User
 from connections import keys
-from connections.history import record_about
+from connections.history import record_about, record_at
 from connections.models import App, Connection, FurtherOrganisation, KeySet
 from connections.models.standing import Standing, payer
 from connections.refusals import (
@@ -17,6 +17,7 @@ from connections.refusals import (
     AlreadyConnected,
     CannotOwn,
     ConfirmFirst,
+    Ended,
     IntegrationsOff,
     LastOrganisation,
     NoOwnAppsHere,
@@ -214,7 +215,7 @@ def add_organisation(*, connection, organisation, administration="", confirmed=F
     refuse_without_integrations(place)
     if place.mandate:
         MandateApp.objects.get_or_create(mandate=place.mandate, app=connection.app)
-    record_about(place, Action.CONNECTION_EXTENDED, by=by)
+    record_at(place, Action.CONNECTION_EXTENDED, by=by)
     _mail_about(place, "organisation_added", by)
 
 
@@ -230,6 +231,8 @@ def remove_organisation(*, connection, organisation, by) -> None:
     if by.environment_id != connection.made_by.pk and not theirs:
         raise NotYours(connection)
     entered(organisation if theirs else connection.organisation, by)
+    if connection.is_revoked:
+        raise Ended
     for place in places_of(connection):
         if place.organisation == organisation:
             _remove(place, by)
@@ -240,14 +243,16 @@ def remove_organisation(*, connection, organisation, by) -> None:
 def report_administration(*, place, name, check=lambda: None) -> Standing:
     """Keep in which administration the software says that it books at `place`; "" takes it back (R22).
 
-    What somebody typed in the portal stays. `check` is called inside the transaction and may refuse by
-    raising.
+    What somebody typed in the portal stays. `check` is called inside the transaction; it locks the
+    connection, and refuses by raising when it is not used for that organisation any more.
     """
     check()
+    places = places_of(getattr(place, "connection", place))
+    place = next(it for it in places if it.organisation == place.organisation)
     if place.reported != name:
         place.reported = name
         place.save(update_fields=["reported"])
-        record_about(place, Action.ADMINISTRATION_CHANGED, by=None, administration=name)
+        record_at(place, Action.ADMINISTRATION_CHANGED, by=None, administration=name)
     return place
 
 
@@ -304,9 +309,10 @@ def end_partnership(*, partnership, by) -> None:
 def refuse_conflicts(organisation, app, administration, *, confirmed) -> None:
     """Raise AlreadyConnected for a second live connection of a package to an administration, and ConfirmFirst
     for one of another package that nobody has confirmed (R22). The organisation is locked."""
-    same = _of_administration(live_places_at(organisation), administration)
-    for place in same:
-        if place.app == app:
+    places = live_places_at(organisation)
+    same = _of_administration(places, administration)
+    for place in places:
+        if place.app == app and (place in same or place.administration == administration):
             raise AlreadyConnected(place)
     if same and not confirmed:
         raise ConfirmFirst(same)
@@ -344,7 +350,7 @@ def _remove(place, by):
     """Take one organisation out of a connection; where it is the first one, another one takes its place."""
     if not _others(place):
         raise LastOrganisation
-    record_about(place, Action.CONNECTION_NARROWED, by=by)
+    record_at(place, Action.CONNECTION_NARROWED, by=by)
     if isinstance(place, FurtherOrganisation):
         place.delete()
         return

@@ -111,14 +111,16 @@ def locked(connection, by, *, also=(), revoked_too=False):
     `also` are organisations that the change is about, beside those that it is used for. Raises OutOfReach,
     NotYours, Ended, ChangedMeanwhile.
     """
-    found = locked_for_all(connection, also=also, revoked_too=revoked_too)
+    found = locked_for_all(connection, also=also)
     entered(found.organisation, by)
     if not found.is_managed_by(by):
         raise NotYours(found)
+    if found.is_revoked and not revoked_too:
+        raise Ended
     return found
 
 
-def locked_for_all(connection, *, also=(), revoked_too=False):
+def locked_for_all(connection, *, also=()):
     """The same, whoever asks: for what people of each of its organisations may do."""
     further = connection.further.values_list("organisation", flat=True)
     lock_organisations(connection.organisation_id, *further, *(it.pk for it in also))
@@ -129,8 +131,6 @@ def locked_for_all(connection, *, also=(), revoked_too=False):
     )
     if found.organisation_id != connection.organisation_id:  # it went on for others meanwhile
         raise ChangedMeanwhile
-    if found.is_revoked and not revoked_too:
-        raise Ended
     return found
 
 

@@ -5,13 +5,11 @@ ROUNDS says how often each race is run.
 """
 
 import os
-import threading
 import uuid
 from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection as database
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
@@ -22,6 +20,7 @@ from connections.invoices.models import Invoice
 from connections.models import Access, Connection, KeySet
 from partners import refusals, services
 from partners.models import AuthorisationRequest, Mandate, Partnership
+from tests import racing
 from tests.factories import (
     AppFactory,
     MembershipFactory,
@@ -31,38 +30,16 @@ from tests.factories import (
     organisation_at,
 )
 from tests.invoices.documents import invoice
+from tests.racing import refusals_among
 from tests.software import Software
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 Status = AuthorisationRequest.Status
-PATIENCE = 60
 
 
 def race(*runners):
-    """Start all at the same instant; answers, in their order, what each gave or how it was refused."""
-    start = threading.Barrier(len(runners))
-    ends = [None] * len(runners)
-
-    def run(place, runner):
-        try:
-            database.ensure_connection()
-            start.wait(PATIENCE)
-            ends[place] = runner()
-        except Exception as error:  # the thread would swallow it
-            ends[place] = error
-        finally:
-            database.close()
-
-    threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in enumerate(runners)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), "waits for ever"
-    for end in ends:
-        if isinstance(end, Exception) and not isinstance(end, services.Refused):
-            raise end
+    ends = racing.race(*runners)
     agree()
     return ends
 
@@ -78,10 +55,6 @@ def agree():
     strangers = Membership.objects.exclude(user__environment=F("organisation__environment"))
     assert not strangers.exclude(Exists(ways_in)).exists()
     assert not Mandate.objects.active().filter(partnership__ended_at__isnull=False).exists()
-
-
-def refusals_among(ends):
-    return [type(end) for end in ends if isinstance(end, Exception)]
 
 
 class World:
