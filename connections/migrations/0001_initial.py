@@ -5,6 +5,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
+import portal.outgoing
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -55,7 +56,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="Where received invoices are pushed to; empty when it offers no Autopilot.",
                         max_length=200,
-                        validators=[django.core.validators.URLValidator(["https"])],
+                        validators=[portal.outgoing.validate_address],
                         verbose_name="Autopilot address",
                     ),
                 ),

@@ -243,11 +243,9 @@ class Migration(migrations.Migration):
             model_name="connection",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("paused_at__isnull", True), ("paused_by__isnull", True)),
-                    models.Q(("paused_at__isnull", False), ("paused_by__isnull", False)),
-                    _connector="OR",
+                    ("paused_at__isnull", False), ("paused_by__isnull", True), _connector="OR"
                 ),
-                name="pausing_has_a_time_and_a_person",
+                name="whoever_pauses_does_so_at_a_time",
             ),
         ),
         migrations.AddConstraint(

@@ -11,7 +11,7 @@ from accounts.models import Organisation, User
 from connections import keys
 from connections.history import record_about
 from connections.models import App, Connection, FurtherOrganisation, KeySet
-from connections.models.standing import Standing, payer
+from connections.models.standing import Standing
 from connections.refusals import (
     AddedAlready,
     AlreadyConnected,
@@ -38,6 +38,7 @@ from connections.services.standing import (
     locked,
     locked_for_all,
     mandate_of,
+    payer_for,
     places_of,
     refuse_more,
     refuse_without_integrations,
@@ -75,10 +76,7 @@ def create_connection(
     owner = owner or by
     organisation = entered(organisation, by)
     refuse_second_click(op_id, organisation)
-    mandate = mandate_of(owner, organisation)
-    paid_by = payer(organisation, mandate)
-    if not paid_by.has_integrations:
-        raise IntegrationsOff(paid_by)
+    refuse_without_payer(organisation, owner)
     if app.pk is None:
         if by.environment_id != organisation.environment_id:
             raise NoOwnAppsHere(organisation)
@@ -86,23 +84,16 @@ def create_connection(
             environment=organisation.environment, name=app.name, functions=app.functions, by=by
         )
     refuse_conflicts(organisation, app, administration, confirmed=confirmed)
-    connection = Connection.objects.create(
+    connection = joined(
         organisation=organisation,
-        number=next_number(organisation),
         app=app,
         name=name,
         administration=administration,
         access=access,
-        functions=functions_given(access, functions, app, organisation, owner),
+        functions=functions,
         owner=owner,
-        mandate=mandate,
-        created_by=by,
+        by=by,
     )
-    if not Connection.objects.owner_stands().filter(pk=connection.pk).exists():
-        raise CannotOwn(owner, organisation)
-    refuse_more(connection, by)
-    if connection.mandate:
-        MandateApp.objects.get_or_create(mandate=connection.mandate, app=app)
     pair = new_key_set(connection, by, op_id, ends_at)
     record_about(connection, Action.CONNECTION_CREATED, by=by, app_key=pair.app_key, access=access)
     mail("connection_created", connection, by)
@@ -200,7 +191,7 @@ def add_organisation(*, connection, organisation, administration="", confirmed=F
     if not App.objects.usable_by(organisation.environment).filter(pk=connection.app_id).exists():
         raise NotUsableThere(connection.app, organisation)
     refuse_conflicts(organisation, connection.app, administration, confirmed=confirmed)
-    for place in _of_administration(places, administration) if administration else []:
+    for place in of_administration(places, administration) if administration else []:
         raise SameAdministration(place.organisation)
     place = FurtherOrganisation.objects.create(
         connection=connection,
@@ -289,7 +280,7 @@ def end_partnership(*, partnership, by) -> None:
 def refuse_conflicts(organisation, app, administration, *, confirmed) -> None:
     """Raise AlreadyConnected for a second live connection of a package to an administration, and ConfirmFirst
     for one of another package that nobody has confirmed (R22). The organisation is locked."""
-    same = _of_administration(live_places_at(organisation), administration)
+    same = of_administration(live_places_at(organisation), administration)
     for place in same:
         if place.app == app:
             raise AlreadyConnected(place)
@@ -304,13 +295,45 @@ def live_places_at(organisation) -> list[Standing]:
     return [*connections.for_list().order_by("pk"), *further.for_list()]
 
 
+def refuse_without_payer(organisation, owner) -> None:
+    """Raise IntegrationsOff where whoever would pay for a connection of `owner` has no such service (R8)."""
+    paid_by = payer_for(owner, organisation)
+    if not paid_by.has_integrations:
+        raise IntegrationsOff(paid_by)
+
+
+def joined(*, organisation, app, access, functions, owner, by, **values) -> Connection:
+    """A new connection of `organisation`, which is locked, to `app`, with nothing to use it by yet.
+
+    Nothing is given that the app does not ask or the owner lacks (R6). Raises CannotOwn and MoreThanYours.
+    """
+    connection = Connection.objects.create(
+        organisation=organisation,
+        number=next_number(organisation),
+        app=app,
+        access=access,
+        functions=functions_given(access, functions, app, organisation, owner),
+        owner=owner,
+        mandate=mandate_of(owner, organisation),
+        created_by=by,
+        **values,
+    )
+    if not Connection.objects.owner_stands().filter(pk=connection.pk).exists():
+        raise CannotOwn(owner, organisation)
+    refuse_more(connection, by)
+    if connection.mandate:
+        MandateApp.objects.get_or_create(mandate=connection.mandate, app=app)
+    return connection
+
+
 def next_number(organisation) -> int:
     """The number that a connection of `organisation`, which is locked, gets."""
     last = Connection.objects.filter(organisation=organisation).aggregate(last=Max("number"))
     return (last["last"] or 0) + 1
 
 
-def _of_administration(places, administration):
+def of_administration(places, administration) -> list[Standing]:
+    """Those of `places` that book in this administration, however it is spelled."""
     name = administration.casefold()
     return [place for place in places if place.known_administration.casefold() == name]
 

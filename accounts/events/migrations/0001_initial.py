@@ -78,6 +78,12 @@ class Migration(migrations.Migration):
                             ("connection.end_changed", "End of the keys changed"),
                             ("connection.paused", "Connection paused"),
                             ("connection.resumed", "Connection resumed"),
+                            ("connection.autopilot_on", "Autopilot switched on"),
+                            ("connection.signing_secret", "New signing secret created"),
+                            (
+                                "connection.autopilot_gone",
+                                "Paused: the package wants no more invoices",
+                            ),
                             ("connection.extended", "Connection used for one more organisation"),
                             ("connection.narrowed", "Organisation removed from a connection"),
                             ("connection.administration", "Administration of a connection changed"),
