@@ -103,7 +103,8 @@ def place_of(url: str) -> Place:
         raise _wrong() from None
     if not _PRINTABLE.fullmatch(url) or "\\" in url or "@" in parts.netloc or "#" in url:
         raise _wrong()
-    port = port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    if port is None:
+        port = {"https": 443, "http": 80}.get(parts.scheme)
     if f"{host}:{port}" in settings.AUTOPILOT_PRIVATE and parts.scheme in ("http", "https"):
         return Place(parts.scheme, host, port, True)
     if parts.scheme != "https":

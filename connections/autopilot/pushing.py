@@ -122,7 +122,7 @@ def tell_of_failing() -> int:
     return sum(_told_now(pk, now) for pk in failing.values_list("pk", flat=True)[:MADE_AT_ONCE])
 
 
-def test_push(*, connection, by) -> Attempt:
+def push_test(*, connection, by) -> Attempt:
     """Send a test without an invoice to the package, and answer the line of the journal about it.
 
     For paused connections too. At most 5 a minute for a connection. Raises WithKeys, Ended, NothingIsPushed,
