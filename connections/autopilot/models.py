@@ -70,6 +70,10 @@ class Autopilot(models.Model):
         return self.connection.attempts.failed().order_by("-at", "-pk").first()
 
     @property
+    def last_attempts(self):
+        return self.connection.attempts.select_related("invoice").order_by("-at", "-pk")[:10]
+
+    @property
     def older_secret_until(self):
         """Until when an older signing secret signs too; None when there is none."""
         return self.connection.signing_secrets.live().aggregate(last=models.Max("ends_at"))["last"]

@@ -18,6 +18,7 @@ from connections.autopilot.refusals import (
 from connections.history import record_about
 from connections.keys import Secret
 from connections.models import Access, Connection, Kind
+from connections.models.standing import Standing
 from connections.refusals import OwnerGone
 from connections.services import live_places_at
 from connections.services.connections import (
@@ -47,10 +48,8 @@ def switch_on(
     refuse_without_payer(organisation, by)
     if not app.autopilot_url or FUNCTION not in app.functions:
         raise NoAutopilot(app)
-    places = of_administration(live_places_at(organisation), administration)
-    with_keys = [place for place in places if not _connection_of(place).is_autopilot]
-    if with_keys:
-        raise KeysFirst(with_keys)
+    if places := with_keys(organisation, administration):
+        raise KeysFirst(places)
     refuse_conflicts(organisation, app, administration, confirmed=confirmed)
     connection = joined(
         organisation=organisation,
@@ -95,8 +94,10 @@ def new_signing_secret(*, connection, by, op_id) -> Secret:
     return secret
 
 
-def _connection_of(place):
-    return getattr(place, "connection", place)
+def with_keys(organisation, administration) -> list[Standing]:
+    """What works with keys in that administration now, and has to be revoked before Autopilot (R22)."""
+    places = of_administration(live_places_at(organisation), administration)
+    return [place for place in places if not getattr(place, "connection", place).is_autopilot]
 
 
 def _refuse_second_click(op_id, organisation):

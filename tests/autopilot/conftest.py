@@ -35,7 +35,9 @@ def _nothing_under_way():
 @pytest.fixture
 def member(db):
     organisation = organisation_at("0192:987654325")
-    return MembershipFactory(organisation=organisation, user__administrator=True)
+    return MembershipFactory(
+        organisation=organisation, user__administrator=True, user__with_login=True
+    )
 
 
 @pytest.fixture

@@ -289,9 +289,7 @@ def suspended(connection, member):
 
 
 def without_owner(connection, member):
-    other = MembershipFactory(
-        organisation=member.organisation, user__administrator=True
-    ).user
+    other = MembershipFactory(organisation=member.organisation, user__administrator=True).user
     accounts.block(user=member.user, by=other)
     return lambda: accounts.unblock(user=member.user, by=other)
 
