@@ -22,7 +22,7 @@ FIELDS = [
     "client_name", "note", "pays", "replace", "again", "word", "package", "colleague", "user", "users",
     "client", "file", "batch", "terms", "read", "shown", "seen", "scope", "owner", "application",
     "custom", "is_custom", "about", "since", "until", "invoice", "connection", "everything", "refused",
-    "id",
+    "id", "confirmed", "result", "autopilot_url",
 ]  # fmt: skip
 
 

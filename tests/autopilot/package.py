@@ -11,6 +11,7 @@ class Package:
 
     def __init__(self, tls=None):
         self.got = []  # (headers, body) of every request
+        self.kept = []  # (webhook-id, number) of what it took, though it may have hung up before it said so
         self.behave = lambda message: 200
         self._lock = threading.Lock()
         package = self
@@ -23,6 +24,9 @@ class Package:
                 with package._lock:
                     package.got.append((dict(self.headers), body))
                 said = package.behave(json.loads(body))
+                if said in (200, None):
+                    number = json.loads(body)["data"].get("number")
+                    package.kept.append((self.headers["webhook-id"], number))
                 if said is None:
                     self.close_connection = True
                     return
@@ -43,24 +47,31 @@ class Package:
             def handle_error(self, *args):
                 pass  # whoever called has hung up
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), daemon=True
-        )
+        self._serve = lambda port: Server(("127.0.0.1", port), Handler)
+        self._tls, self._port = tls, 0
 
     def __enter__(self):
-        self._thread.start()
+        self._server = self._serve(self._port)
+        self._port = self._server.server_port
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *error):
         self._server.shutdown()
         self._server.server_close()
 
+    def die(self):
+        """Be away, until `live`."""
+        self.__exit__()
+
+    def live(self):
+        self.__enter__()
+
     @property
     def host(self):
-        return f"127.0.0.1:{self._server.server_port}"
+        return f"127.0.0.1:{self._port}"
 
     @property
     def url(self):

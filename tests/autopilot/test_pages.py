@@ -107,7 +107,7 @@ def test_a_second_one_of_the_same_package_leads_to_the_first(client, member):
     assert first.get_absolute_url() in refused.text
 
 
-@pytest.mark.parametrize("form", [{}, {"name": "", "op_id": "x"}, {"name": "x" * 100}])
+@pytest.mark.parametrize("form", [{"name": "x"}, {"name": "", "op_id": "x"}, {"name": "x" * 100}])
 def test_bad_input_gets_a_sentence(client, member, app, form):
     answer = client.post(page_of(member, app), form)
 
@@ -160,9 +160,7 @@ def test_the_overview_and_the_methods_know_autopilot(client, autopilot):
     assert "Connection keys, Autopilot" in client.get(reverse("connections:methods")).text
 
 
-def test_the_journal_filters_what_failed_and_what_was_delivered(
-    client, autopilot, package, arrive
-):
+def test_the_journal_filters_what_failed_and_what_was_delivered(client, autopilot, package, arrive):
     package.behave = lambda message: 400 if message["data"]["number"] == "bad" else 200
     arrive("good", "bad")
     pushing.push_next()
@@ -300,5 +298,3 @@ def test_an_own_app_gets_an_address_that_can_be_called_and_the_function_it_takes
     client.post(edit, form | {"autopilot_url": ""})
     app.refresh_from_db()
     assert app.autopilot_url == ""
-
-
