@@ -181,16 +181,16 @@ def _is_probed(connection):
 
 
 def _send(push, host):
-    """Look at the rights and the offer as they are now, then let a thread make the request."""
+    """Look at the offer and the rights as they are now, then let a thread make the request."""
     invoice = "invoice__document", "invoice__receiver", "invoice__sender"
     offer = push.offer = Offer.objects.select_related(*invoice).get(pk=push.offer_id)
-    connection = pushing_connections().for_list().filter(pk=offer.connection_id).first()
+    connections = Connection.objects.for_list().select_related("autopilot")
+    connection = connections.get(pk=offer.connection_id)
     if offer.retrieved_at:
         Push.objects.filter(pk=push.pk).delete()
-    elif (
-        connection is None or not connection.autopilot.may_push
-    ):  # look again when that may be mended
-        Push.objects.filter(pk=push.pk).update(send_after=timezone.now() + LEASE)
+    elif not connection.autopilot.may_push:  # somebody may mend that, so look again in a while
+        rests_until = timezone.now() + LEASE
+        Autopilot.objects.filter(pk=connection.pk).update(rests_until=rests_until)
     elif _take(push):
         offer.connection = connection
         body = messages.about_invoice(offer)
