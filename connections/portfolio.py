@@ -15,10 +15,11 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from connections.models import App, CallCount, Connection, KeySet
+from connections.models import App, CallCount, Connection, KeySet, Kind
 from partners.models import AuthorisationRequest, Mandate, MandateApp
 
 SILENT_AFTER = timedelta(days=14)
@@ -55,16 +56,30 @@ def cells(**narrowed):
         key_set__connection__revoked_at__isnull=False,
     )
     last_used = live_keys.order_by("-pk").values("last_used_at")[:1]
+    pushed = live.filter(kind=Kind.AUTOPILOT)
+    delivers = pushed.filter(
+        Q(autopilot__failing_since=None) | Q(autopilot__failing_since__gte=now - SILENT_AFTER),
+        autopilot__last_delivered_at__isnull=False,
+    )
+    last_pushed = pushed.order_by("-pk").values("autopilot__last_delivered_at")[:1]
     let_in = Q(mandate__given_at__isnull=False, mandate__ended_at__isnull=True)
     pending = Q(request__status=AuthorisationRequest.Status.PENDING, request__expires_at__gt=now)
     connected = let_in & Q(Exists(live))
     word = Case(
         When(connected & ~Exists(live.standing()), then=Value(Word.SUSPENDED)),
         When(
-            connected & Exists(live_keys.filter(last_used_at__gte=now - SILENT_AFTER)),
+            connected
+            & (Exists(live_keys.filter(last_used_at__gte=now - SILENT_AFTER)) | Exists(delivers)),
             then=Value(Word.HEALTHY),
         ),
-        When(connected & Exists(live_keys.filter(first_used_at=None)), then=Value(Word.NEVER_USED)),
+        When(
+            connected
+            & (
+                Exists(live_keys.filter(first_used_at=None))
+                | Exists(pushed.filter(autopilot__last_delivered_at=None))
+            ),
+            then=Value(Word.NEVER_USED),
+        ),
         When(connected, then=Value(Word.SILENT)),
         When(Exists(ended), then=Value(Word.STILL_CALLING)),
         When(pending, then=Value(Word.PENDING)),
@@ -82,7 +97,9 @@ def cells(**narrowed):
             word=word,
             # Of nobody else's business once the client has ended it.
             number=Case(When(let_in, then=Subquery(live.order_by("-pk").values("number")[:1]))),
-            last_used_at=Case(When(let_in, then=Subquery(last_used))),
+            last_used_at=Case(
+                When(let_in, then=Coalesce(Subquery(last_used), Subquery(last_pushed)))
+            ),
         )
         .select_related("app__logo", "request")
     )

@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -22,10 +22,12 @@ from connections.models import App, Connection
 from connections.refusals import ConfirmFirst, NotYours, OutOfReach
 from connections.services import payer_for
 from connections.views.connection import connection_of
-from connections.views.create import STEPS
+from connections.views.create import STEPS as STEPS_TO_KEYS
 from connections.views.testing import conditions_of_owner
 from portal.htmx import render_part
 from portal.paging import page_of
+
+STEPS = [STEPS_TO_KEYS[0], _("Name"), _("Copy the signing secret")]
 
 
 @organisation_page(Permission.MANAGE_KEYS)

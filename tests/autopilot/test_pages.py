@@ -132,7 +132,7 @@ def test_the_page_of_the_connection_says_how_it_is(client, autopilot, package, a
 
     assert "Switched on, nothing pushed yet." in before
     assert "takes no invoices" in failing
-    assert "The package has a fault. (HTTP 500)" in failing
+    assert "HTTP 500: The package has a fault." in failing
     assert "last invoice delivered" in working
     assert "1 invoice was given up" in given_up
     assert "Paused by" in paused

@@ -424,7 +424,7 @@ def test_people_are_told_once_when_it_fails_for_an_hour(autopilot, package, arri
     assert [pushing.tell_of_failing(), pushing.tell_of_failing()] == [1, 0]
 
     [mail] = Mail.objects.filter(to=member.user.email, subject__contains="do not reach")
-    assert "The package has a fault. (HTTP 500)" in mail.body
+    assert "HTTP 500: The package has a fault." in mail.body
     assert f"/connections/{autopilot.number}/autopilot/journal/" in mail.body
 
 

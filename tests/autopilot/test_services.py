@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.events.models import Event
 from accounts.mail.models import Mail
 from accounts.models import Environment, Plan
+from connections import portfolio
 from connections import services as connections
 from connections.autopilot import pushing, refusals, services
 from connections.autopilot.models import Autopilot, SigningSecret
@@ -229,3 +230,22 @@ def test_taken_over_it_goes_on_with_the_same_secret(member, package, arrive):
     pushing.push_next()
 
     assert package.numbers == ["1"]
+
+
+def test_the_portfolio_of_the_accountant_knows_it(member, package, arrive):
+    mandate = let_in(client=member)
+    accountant = MembershipFactory(
+        organisation=member.organisation, user__environment=mandate.accountant, user__advanced=True
+    ).user
+    connection, _secret = switched_on(member, package.url, by=accountant)
+
+    def word():
+        return portfolio.cells(mandate=mandate, app=connection.app).get()
+
+    assert word().word == portfolio.Word.NEVER_USED
+    arrive("1")
+    pushing.push_next()
+    assert word().word == portfolio.Word.HEALTHY
+    assert word().last_used_at
+    Autopilot.objects.update(failing_since=timezone.now() - timedelta(days=15))
+    assert word().word == portfolio.Word.SILENT
