@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections import services as connections
+from connections.admin import GenericAppForm
 from connections.autopilot import pushing
 from connections.autopilot.models import Attempt, Push
 from connections.models import App, Connection
@@ -298,3 +299,20 @@ def test_an_own_app_gets_an_address_that_can_be_called_and_the_function_it_takes
     client.post(edit, form | {"autopilot_url": ""})
     app.refresh_from_db()
     assert app.autopilot_url == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "functions", "fields"),
+    [
+        (URL, ["GetInboxDocument"], set()),
+        (URL, ["SendDocument"], {"autopilot_url"}),
+        ("https://10.0.0.1/", ["GetInboxDocument"], {"autopilot_url"}),
+        ("http://books.example.com/", ["GetInboxDocument"], {"autopilot_url"}),
+    ],
+)
+def test_support_is_held_to_the_same(db, url, functions, fields):
+    form = GenericAppForm(
+        {"name": "Snel", "functions": functions, "autopilot_url": url, "minimum_plan": "basic"}
+    )
+
+    assert set(form.errors) == fields
