@@ -122,7 +122,7 @@ def tell_of_failing() -> int:
     return sum(_told_now(pk, now) for pk in failing.values_list("pk", flat=True)[:MADE_AT_ONCE])
 
 
-def push_test(*, connection, by) -> Attempt:
+def push_test(*, connection) -> Attempt:
     """Send a test without an invoice to the package, and answer the line of the journal about it.
 
     For paused connections too. At most 5 a minute for a connection. Raises WithKeys, Ended, NothingIsPushed,
@@ -222,7 +222,7 @@ def _requested(url, body, head, seconds):
     except (
         Exception
     ):  # whatever a stranger's server can provoke is no answer, and no end of the worker
-        log.exception("a request to %s failed in a way nobody thought of", url)
+        log.exception("a request to %s failed in a new way", urlsplit(url).netloc)
         return outgoing.NotAnswered(outgoing.NotAnswered.STRANGE), time.monotonic()
 
 

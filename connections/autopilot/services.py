@@ -66,7 +66,7 @@ def switch_on(
         raise MayNotReceive(organisation)
     Autopilot.objects.create(connection=connection)
     secret = _new_secret(connection, by, op_id)
-    record_about(connection, Action.AUTOPILOT_ON, by=by, address=app.autopilot_url)
+    record_about(connection, Action.AUTOPILOT_ON, by=by, address=connection.autopilot.host)
     mail("autopilot_on", connection, by)
     return connection, secret
 

@@ -109,7 +109,7 @@ def test(request, organisation, number):
     attempt = refusal = None
     if request.method == "POST":
         try:
-            attempt = pushing.push_test(connection=connection, by=request.user)
+            attempt = pushing.push_test(connection=connection)
         except refusals.Refused as refused:
             refusal = refused
     lines = _conditions(connection)

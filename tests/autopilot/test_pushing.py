@@ -455,20 +455,20 @@ def test_the_journal_forgets_after_ninety_days(autopilot, package, arrive):
     assert old not in Attempt.objects.all()
 
 
-def test_a_test_push_tells_what_the_package_says_and_is_in_the_journal(autopilot, package, member):
-    attempt = pushing.push_test(connection=autopilot, by=member.user)
+def test_a_test_push_tells_what_the_package_says_and_is_in_the_journal(autopilot, package):
+    attempt = pushing.push_test(connection=autopilot)
 
     assert (attempt.outcome, attempt.said, attempt.invoice) == ("delivered", "ok", None)
     assert package.messages[0]["type"] == "test"
     assert state(autopilot)[0] == "never_used"
 
 
-def test_test_pushes_are_few(autopilot, member):
+def test_test_pushes_are_few(autopilot):
     for _test in range(pushing.TESTS_A_MINUTE):
-        pushing.push_test(connection=autopilot, by=member.user)
+        pushing.push_test(connection=autopilot)
 
     with pytest.raises(pushing.TestedOften):
-        pushing.push_test(connection=autopilot, by=member.user)
+        pushing.push_test(connection=autopilot)
 
 
 @pytest.mark.parametrize("stopped", [suspended, without_owner, blocked, without_address])
@@ -476,7 +476,7 @@ def test_a_stopped_connection_sends_no_test_either(autopilot, package, member, s
     stopped(autopilot, member)
 
     with pytest.raises(pushing.NothingIsPushed):
-        pushing.push_test(connection=autopilot, by=member.user)
+        pushing.push_test(connection=autopilot)
     assert package.got == []
 
 
