@@ -42,6 +42,7 @@ AT_ONCE = 8  # requests of one worker
 AT_ONCE_TO_A_HOST = 3
 MADE_AT_ONCE = 200  # rows
 LOOK_SECONDS = 1.0  # for which a worker stays with pushes before it looks after other things
+GRACE_SECONDS = 5
 LEASE = timedelta(minutes=2)  # longer than any request
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=6)
@@ -92,6 +93,16 @@ def push_next(seconds=LOOK_SECONDS) -> int:
         ended += len(done)
         if left <= 0:
             return ended + len(_in_flight)
+
+
+def end_pushes(seconds=GRACE_SECONDS) -> None:
+    """Wait a little for requests under way and write down how they ended; for a worker that is told to stop.
+
+    What takes longer is sent again by another one, with the same webhook-id.
+    """
+    done, _rest = wait(_in_flight, seconds)
+    for future in done:
+        _finish(_in_flight.pop(future), future)
 
 
 def make_pushes(limit=MADE_AT_ONCE) -> int:

@@ -509,3 +509,15 @@ def test_the_body_is_json_and_its_signature_is_that_of_the_secret_shown(member, 
         secret, id=headers["webhook-id"], timestamp=int(headers["webhook-timestamp"]), body=body
     )
     assert uuid.UUID(headers["webhook-id"].removeprefix("msg_"))
+
+
+def test_a_worker_that_is_told_to_stop_writes_down_what_ends_soon(autopilot, package, arrive):
+    package.behave = slowly(0.4)
+    arrive("1")
+    pushing.push_next(seconds=0.1)
+    assert Offer.objects.ready().exists()
+
+    pushing.end_pushes()
+
+    assert not Offer.objects.ready().exists()
+    assert not pushing._in_flight

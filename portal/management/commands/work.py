@@ -8,7 +8,12 @@ from django.db import close_old_connections
 
 from accounts.events.services import chain_waiting
 from accounts.mail.services import send_due
-from connections.autopilot.pushing import forget_attempts, push_next, tell_of_failing
+from connections.autopilot.pushing import (
+    end_pushes,
+    forget_attempts,
+    push_next,
+    tell_of_failing,
+)
 from connections.calls import forget_refused
 from connections.invoices.reoffers import reoffer_next
 from connections.services import end_overdue, remind_unused, warn_of_expiry, warn_of_overlap
@@ -51,6 +56,7 @@ class Command(BaseCommand):
                 done(NOW_AND_THEN)
                 looked_at = now
             if told(news, 0 if done(ALWAYS) else pause):
+                end_pushes()
                 return
 
 
