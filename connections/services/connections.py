@@ -138,7 +138,7 @@ def take_over(*, connection, owner=None, ends_at=None, by, op_id) -> keys.KeyPai
         removed=[name for name in given if name not in connection.functions],
         **{"from": before.get_full_name(), "to": owner.get_full_name()},
     )
-    mail("keys_created", connection, by)
+    mail("keys_created" if pair else "autopilot_taken_over", connection, by)
     return pair
 
 

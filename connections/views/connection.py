@@ -99,6 +99,7 @@ def _another_set(request, connection, service, page, form):
         try:
             pair = service(connection=connection, by=request.user, **form.cleaned_data)
             if pair is None:  # Autopilot has no keys
+                messages.success(request, _("The connection has another owner now."))
                 return redirect(connection)
             return keys_page(request, connection, pair, new=False)
         except services.AlreadyCreated as already:

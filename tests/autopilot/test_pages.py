@@ -263,8 +263,10 @@ def test_taking_over_shows_no_keys_and_goes_on(client, autopilot, member):
     other = MembershipFactory(organisation=member.organisation, user__administrator=True).user
     form = {"owner": other.pk, "op_id": uuid.uuid4()}
 
+    asked = client.get(autopilot.url("take-over"))
     answer = client.post(autopilot.url("take-over"), form)
 
+    assert "App Key" not in asked.text
     assert answer.headers["Location"] == autopilot.get_absolute_url()
     autopilot.refresh_from_db()
     assert autopilot.owner == other

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -249,3 +250,23 @@ def test_the_portfolio_of_the_accountant_knows_it(member, package, arrive):
     assert word().last_used_at
     Autopilot.objects.update(failing_since=timezone.now() - timedelta(days=15))
     assert word().word == portfolio.Word.SILENT
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (connections.pause, "Nothing is pushed until somebody resumes it."),
+        (connections.revoke, "Nothing is pushed any more."),
+        (partial(connections.take_over, op_id=uuid.uuid4()), "Its signing secret stays the same"),
+    ],
+)
+def test_mails_about_it_speak_of_no_keys(member, settings, change, words):
+    settings.EMAIL_BACKEND = "accounts.mail.backend.OutboxBackend"
+    connection, _secret = switched_on(member, URL)
+    other = MembershipFactory(organisation=member.organisation, user__administrator=True).user
+
+    change(connection=connection, by=other)
+
+    body = Mail.objects.filter(to=member.user.email).latest("pk").body
+    assert words in body
+    assert "keys" not in body
