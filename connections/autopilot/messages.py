@@ -3,50 +3,28 @@
 import base64
 import json
 
+from django.core.serializers.json import DjangoJSONEncoder
+
 from connections.autopilot import signing
 from connections.autopilot.models import webhook_id
+from connections.invoices.schemas import facts
 
 
 def about_invoice(offer) -> bytes:
     """The body of a push: the facts of an invoice, and the document itself."""
-    invoice = offer.invoice
+    document = base64.b64encode(offer.invoice.document.xml).decode()
     return _body(
         "invoice.received",
         offer.offered_at,
-        {
-            "id": str(invoice.uuid),
-            "organisation": {
-                "id": invoice.receiver.organisation_id,
-                "name": invoice.receiver.name,
-            },
-            "administration": offer.connection.known_administration,
-            "kind": invoice.kind,
-            "number": invoice.number,
-            "issue_date": invoice.issue_date.isoformat(),
-            "currency": invoice.currency,
-            "total": str(invoice.total),
-            "sender": {
-                "id": invoice.sender.organisation_id,
-                "name": invoice.sender_name,
-                "address": invoice.sender_address,
-            },
-            "sha256": invoice.sha256,
-            "document": base64.b64encode(invoice.document.xml).decode(),
-        },
+        offer.connection,
+        **facts(offer.invoice),
+        document=document,
     )
 
 
 def about_test(connection, at) -> bytes:
     """The body of a test push: the same form, and no invoice."""
-    organisation = connection.organisation
-    return _body(
-        "test",
-        at,
-        {
-            "organisation": {"id": organisation.organisation_id, "name": organisation.name},
-            "administration": connection.known_administration,
-        },
-    )
+    return _body("test", at, connection)
 
 
 def headers(connection, message, body, at) -> dict[str, str]:
@@ -61,6 +39,10 @@ def headers(connection, message, body, at) -> dict[str, str]:
     }
 
 
-def _body(kind, at, data):
-    said = {"type": kind, "timestamp": at.isoformat(timespec="seconds"), "data": data}
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+def _body(what, at, connection, **data):
+    organisation = connection.organisation
+    data["organisation"] = {"id": organisation.organisation_id, "name": organisation.name}
+    data["administration"] = connection.known_administration
+    said = {"type": what, "timestamp": at, "data": data}
+    text = json.dumps(said, cls=DjangoJSONEncoder, ensure_ascii=False, separators=(",", ":"))
+    return text.encode()
