@@ -56,6 +56,13 @@ class Autopilot(models.Model):
         return self.connection.rights.allows(FUNCTION)
 
     @property
+    def is_running(self):
+        """The same as `pushing_connections` for this one, and whether it may; needs `for_list`."""
+        connection = self.connection
+        stopped = connection.is_revoked or connection.paused_at or connection.is_blocked
+        return bool(self.host) and not stopped and connection.stands and self.may_push
+
+    @property
     def waiting(self):
         """How many invoices are still to be pushed, those that were given up apart."""
         ready = self.connection.offers.ready()
@@ -129,14 +136,16 @@ class PushQuerySet(models.QuerySet):
         return self.filter(given_up_at__isnull=False)
 
     def due(self, now):
-        """Those to be tried now, of connections that do not rest; the longest waiting first."""
+        """Those to be tried now, of connections that do not rest; the longest waiting first.
+
+        Whether a connection may push now is for who takes one: asked of all, it would cost too much.
+        """
         resting = Autopilot.objects.filter(
             connection=OuterRef("offer__connection"), rests_until__gt=now
         )
         return (
             self.waiting()
             .filter(~Exists(resting), send_after__lte=now)
-            .filter(offer__connection__in=pushing_connections())
             .order_by("send_after", "pk")
         )
 
@@ -166,7 +175,9 @@ class Push(models.Model):
         verbose_name_plural = "pushes"
         indexes = [
             models.Index(
-                fields=["send_after"], condition=Q(given_up_at__isnull=True), name="push_waiting"
+                fields=["send_after", "id"],
+                condition=Q(given_up_at__isnull=True),
+                name="push_waiting",
             )
         ]
 

@@ -52,6 +52,7 @@ LONGEST_WISH = timedelta(hours=24)  # of a Retry-After
 REST_AFTER = 5  # failures in a row; then one request at a time looks whether the package is back
 FIRST_REST = timedelta(seconds=5)
 LONGEST_REST = timedelta(minutes=5)
+STOPPED_REST = timedelta(seconds=30)  # of a connection that is paused, suspended or blocked
 TOLD_AFTER = timedelta(hours=1)
 TOLD_AGAIN_AFTER = timedelta(days=1)
 KEPT = timedelta(days=90)
@@ -199,8 +200,8 @@ def _send(push, host):
     connection = connections.get(pk=offer.connection_id)
     if offer.retrieved_at:
         Push.objects.filter(pk=push.pk).delete()
-    elif not connection.autopilot.may_push:  # somebody may mend that, so look again in a while
-        rests_until = timezone.now() + LEASE
+    elif not connection.autopilot.is_running:  # somebody may mend that, so look again in a while
+        rests_until = timezone.now() + STOPPED_REST
         Autopilot.objects.filter(pk=connection.pk).update(rests_until=rests_until)
     elif _take(push):
         offer.connection = connection
