@@ -25,7 +25,7 @@ class Package:
                     package.got.append((dict(self.headers), body))
                 said = package.behave(json.loads(body))
                 if said in (200, None):
-                    number = json.loads(body)["data"].get("number")
+                    number = json.loads(body).get("data", {}).get("number")
                     package.kept.append((self.headers["webhook-id"], number))
                 if said is None:
                     self.close_connection = True
