@@ -9,12 +9,12 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from connections import catalogue, logos, refused, services
-from connections.forms import FunctionsField
+from connections.forms import AutopilotUrlMixin, FunctionsField
 from connections.models import AddedFunction, App, Connection, Gateway, KeySet, RefusedCall
 from portal.admin import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline
 
 
-class GenericAppForm(forms.ModelForm):
+class GenericAppForm(AutopilotUrlMixin, forms.ModelForm):
     """Publishes a Generic App; its logo goes through the same cleaning as everybody's."""
 
     functions = FunctionsField(label=_("API functions"))
@@ -26,7 +26,7 @@ class GenericAppForm(forms.ModelForm):
         model = App
         fields = [
             *("name", "description", "functions", "published", "minimum_plan"),
-            *("quick_connect", "connect_url", "guide", "guide_nl"),
+            *("quick_connect", "connect_url", "autopilot_url", "guide", "guide_nl"),
         ]
 
     def clean_new_logo(self):
@@ -45,7 +45,7 @@ class AppAdmin(KeptAdmin):
     search_fields = ["name", "environment__name"]
     fields = [
         *("name", "description", "functions", "new_logo", "published", "minimum_plan"),
-        *("quick_connect", "connect_url", "guide", "guide_nl"),
+        *("quick_connect", "connect_url", "autopilot_url", "guide", "guide_nl"),
     ]
 
     def has_add_permission(self, request):

@@ -16,6 +16,7 @@ from connections.models import Access, App, Connection, catalogue
 from connections.rights import has
 from connections.services import Overlap, Reason, accesses_seen
 from partners.models import MandateApp, looked_after_by
+from portal.outgoing import validate_address
 
 LONGEST = timedelta(days=5 * 366)  # that a set of keys is given
 
@@ -352,8 +353,25 @@ class FoundKeyForm(forms.Form):
     )
 
 
-class OwnAppForm(forms.Form):
-    """The name and logo of an Own App, and the API functions that its keys open (R11)."""
+class AutopilotUrlMixin:
+    """Invoices are pushed as far as the app may fetch them."""
+
+    def clean(self):
+        values = super().clean()
+        functions = values.get("functions")
+        if values.get("autopilot_url") and functions and "GetInboxDocument" not in functions:
+            self.add_error(
+                "autopilot_url",
+                _(
+                    "Autopilot pushes received invoices, so the app must ask for the API function "
+                    "GetInboxDocument: tick it, or leave the address empty."
+                ),
+            )
+        return values
+
+
+class OwnAppForm(AutopilotUrlMixin, forms.Form):
+    """The name and logo of an Own App, the API functions that its keys open, its Autopilot address (R11)."""
 
     name = OneLineField(label=_("Name"), max_length=60)
     logo = forms.FileField(
@@ -366,10 +384,25 @@ class OwnAppForm(forms.Form):
         label=_("API Permissions"),
         error_messages={"required": _("Choose at least one API function.")},
     )
+    autopilot_url = forms.CharField(
+        label=_("Autopilot address"),
+        max_length=200,
+        required=False,
+        validators=[validate_address],
+        widget=forms.URLInput(attrs={"autocomplete": "off"}),
+        help_text=_(
+            "Where received invoices are pushed to when somebody switches on Autopilot, such as "
+            "https://books.example.com/invoices. Leave it empty when the app fetches them with keys."
+        ),
+    )
 
     def __init__(self, *args, app=None, initial=None, **kwargs):
         if app:
-            initial = {"name": app.name, "functions": app.functions}
+            initial = {
+                "name": app.name,
+                "functions": app.functions,
+                "autopilot_url": app.autopilot_url,
+            }
         super().__init__(*args, initial=initial, **kwargs)
 
     def options(self):

@@ -40,7 +40,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The 42 characters. Call it in the answer to the POST that made them, and nowhere else (R14)."""
+        """The text itself. Call it in the answer to the POST that made them, and nowhere else (R14)."""
         return self._text
 
     def __repr__(self) -> str:

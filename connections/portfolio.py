@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from connections.models import App, CallCount, Connection, FurtherOrganisation, KeySet
+from connections.models import App, CallCount, Connection, FurtherOrganisation, KeySet, Kind
 from partners.models import AuthorisationRequest, Mandate, MandateApp
 
 SILENT_AFTER = timedelta(days=14)
@@ -64,11 +64,17 @@ def cells(**narrowed):
         key_set__connection__app=OuterRef("app"),
         key_set__connection__revoked_at__isnull=False,
     )
+    pushed = live.filter(kind=Kind.AUTOPILOT)
+    delivers = pushed.filter(
+        Q(autopilot__failing_since=None) | Q(autopilot__failing_since__gte=now - SILENT_AFTER),
+        autopilot__last_delivered_at__isnull=False,
+    )
     last_used = Coalesce(
         *(
             Subquery(key_sets.order_by("-pk").values("last_used_at")[:1])
             for key_sets in (own_keys, shared_keys)
-        )
+        ),
+        Subquery(pushed.order_by("-pk").values("autopilot__last_delivered_at")[:1]),
     )
     let_in = Q(mandate__given_at__isnull=False, mandate__ended_at__isnull=True)
     pending = Q(request__status=AuthorisationRequest.Status.PENDING, request__expires_at__gt=now)
@@ -82,13 +88,27 @@ def cells(**narrowed):
             connected & ~Exists(live.standing()) & ~Exists(shared.standing()),
             then=Value(Word.SUSPENDED),
         ),
-        When(connected & has_keys(connection__paused_at__isnull=False), then=Value(Word.PAUSED)),
+        When(
+            connected
+            & (
+                has_keys(connection__paused_at__isnull=False)
+                | Exists(pushed.filter(paused_at__isnull=False))
+            ),
+            then=Value(Word.PAUSED),
+        ),
         When(connected & has_keys(rotated_at__isnull=False), then=Value(Word.ROTATING)),
         When(
-            connected & has_keys(last_used_at__gte=now - SILENT_AFTER),
+            connected & (has_keys(last_used_at__gte=now - SILENT_AFTER) | Exists(delivers)),
             then=Value(Word.HEALTHY),
         ),
-        When(connected & has_keys(first_used_at=None), then=Value(Word.NEVER_USED)),
+        When(
+            connected
+            & (
+                has_keys(first_used_at=None)
+                | Exists(pushed.filter(autopilot__last_delivered_at=None))
+            ),
+            then=Value(Word.NEVER_USED),
+        ),
         When(connected, then=Value(Word.SILENT)),
         When(Exists(ended), then=Value(Word.STILL_CALLING)),
         When(pending, then=Value(Word.PENDING)),

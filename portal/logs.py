@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="-")
 
-_SECRET = re.compile(r"kp[st]_[0-9A-Za-z]+|Basic [0-9A-Za-z+/=]{8,}")
+_SECRET = re.compile(r"kp[st]_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=]+|Basic [0-9A-Za-z+/=]{8,}")
 
 
 class RequestId(logging.Filter):

@@ -19,15 +19,16 @@ class ServerKeysError(Exception):
 
 @dataclass(frozen=True)
 class Peppers:
-    """The numbered secrets under which digests are made; new digests take the number `current`."""
+    """Numbered secrets of the server; what is made now takes the number `current`."""
 
     current: int
     keys: Mapping[int, bytes] = field(repr=False)
+    file: str = "peppers.json"
 
     def get(self, number: int) -> bytes:
-        """The pepper of `number`, 32 bytes or more. Raises ServerKeysError when there is none."""
+        """The secret of `number`, 32 bytes or more. Raises ServerKeysError when there is none."""
         if number not in self.keys:
-            raise ServerKeysError(f"peppers.json has no key {number}: put it back from a backup.")
+            raise ServerKeysError(f"{self.file} has no key {number}: put it back from a backup.")
         return self.keys[number]
 
 
@@ -68,7 +69,15 @@ def peppers(data: Path) -> Peppers:
     The first call makes one, as `secret_key` does. A number must stay in the file as long as there
     are digests under it. Raises ServerKeysError.
     """
-    path = data / "secrets" / "peppers.json"
+    return _numbered(data / "secrets" / "peppers.json")
+
+
+def signing_keys(data: Path) -> Peppers:
+    """The keys from which the signing secrets of Autopilot come, numbered and kept as `peppers` are."""
+    return _numbered(data / "secrets" / "signing_keys.json")
+
+
+def _numbered(path: Path) -> Peppers:
     text = _read_or_make(path, _first_peppers)
     try:
         content = json.loads(text)
@@ -81,7 +90,7 @@ def peppers(data: Path) -> Peppers:
     for number, key in keys.items():
         if len(key) < SHORTEST:
             raise _damaged(path, f"has a key {number} of less than {SHORTEST} bytes")
-    return Peppers(current, keys)
+    return Peppers(current, keys, path.name)
 
 
 def _fernet_key(path: Path) -> str:

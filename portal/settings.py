@@ -15,6 +15,7 @@ PORTAL_CALLS_PER_MINUTE  most calls of the API with one set of keys (0: no limit
 PORTAL_ORGANISATION_CALLS_PER_MINUTE  most calls for one organisation, with all keys together (0: no limit)
 PORTAL_BOOKS          1 serves Koppel Books too, a small bookkeeping package to try the API with, at /books/
 PORTAL_BOOKS_API      the API that Koppel Books calls (default: PORTAL_BASE_URL with /api/v1)
+PORTAL_AUTOPILOT_PRIVATE  hosts that Autopilot may call beside the public internet, such as books.lan:8443
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
 CACHE_URL             redis://…; without it a table of the database
 """
@@ -60,6 +61,7 @@ PORTAL_DATA.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = server_keys.secret_key(PORTAL_DATA)
 PEPPERS = server_keys.peppers(PORTAL_DATA)
 MFA_KEY = server_keys.mfa_key(PORTAL_DATA)
+SIGNING_KEYS = server_keys.signing_keys(PORTAL_DATA)
 CHAIN_KEY = server_keys.chain_key(PORTAL_DATA)
 BOOKS_KEY = server_keys.books_key(PORTAL_DATA) if PORTAL_BOOKS else ""
 ALLOWED_HOSTS = [
@@ -74,6 +76,7 @@ CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 
 INSTALLED_APPS = [
     "portal",
+    "connections.autopilot",
     "connections.invoices",
     "connections.books",
     "connections",
@@ -275,6 +278,10 @@ REQUEST_MAILS_PER_ADDRESS_AND_DAY = 20
 CALLS_FLUSH_SECONDS = 2
 CALLS_PER_MINUTE = _read(env.int, "PORTAL_CALLS_PER_MINUTE", 6000)
 ORGANISATION_CALLS_PER_MINUTE = _read(env.int, "PORTAL_ORGANISATION_CALLS_PER_MINUTE", 12_000)
+
+# Requests to addresses that people name go to the public internet alone, but for these: "host:port".
+
+AUTOPILOT_PRIVATE = [host.lower() for host in _read(env.list, "PORTAL_AUTOPILOT_PRIVATE", [])]
 
 # Koppel Books calls this very server: a process needs a thread more than it has such pages at a time.
 

@@ -28,6 +28,7 @@ urlpatterns = [
     path("", home, name="home"),
     path("", include("connections.urls")),
     path("", include("connections.invoices.urls")),
+    path("", include("connections.autopilot.urls")),
     path("", include("partners.urls")),
     path("", include("accounts.urls")),
     path("language/", set_language, name="set_language"),

@@ -23,6 +23,7 @@ FIELDS = [
     "client", "file", "batch", "terms", "read", "shown", "seen", "scope", "owner", "application",
     "custom", "is_custom", "about", "since", "until", "invoice", "connection", "everything", "refused",
     "id", "ends_on", "exactly", "confirmed", "overlap", "reason", "keys", "clients", "warnings", "people",
+    "result", "autopilot_url",
 ]  # fmt: skip
 
 

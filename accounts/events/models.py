@@ -41,6 +41,9 @@ class Action(models.TextChoices):
     KEYS_END_CHANGED = "connection.end_changed", _("End of the keys changed")
     CONNECTION_PAUSED = "connection.paused", _("Connection paused")
     CONNECTION_RESUMED = "connection.resumed", _("Connection resumed")
+    AUTOPILOT_ON = "connection.autopilot_on", _("Autopilot switched on")
+    SIGNING_SECRET_MADE = "connection.signing_secret", _("New signing secret created")
+    AUTOPILOT_GONE = "connection.autopilot_gone", _("Paused: the package wants no more invoices")
     CONNECTION_EXTENDED = "connection.extended", _("Connection used for one more organisation")
     CONNECTION_NARROWED = "connection.narrowed", _("Organisation removed from a connection")
     ADMINISTRATION_CHANGED = (

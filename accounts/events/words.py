@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 NAMES = {
     "access": _("access"),
     "added": _("added"),
+    "address": _("Autopilot address"),
     "again": _("sent again"),
     "app_key": _("App Key"),
     "changed": _("changed"),

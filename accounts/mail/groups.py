@@ -29,14 +29,15 @@ class Group(TextChoices):
 
 SAYS = {
     Group.KEYS: _(
-        "A connection was made, paused, resumed or revoked, keys were made or rotated, software cannot be "
-        "reached, or a colleague asks you to change something."
+        "A connection was made, paused, resumed or revoked, keys were made or rotated, or a colleague asks "
+        "you to change something."
     ),
     Group.CLIENTS: _(
         "A request was accepted, declined or has expired, or a client allows something else."
     ),
     Group.WARNINGS: _(
-        "A request or keys expire soon, old keys end after a rotation, or keys were never used."
+        "A request or keys expire soon, old keys end after a rotation, keys were never used, or software "
+        "cannot be reached."
     ),
     Group.PEOPLE: _("Somebody of your company has joined or left, or it is open again."),
     Group.LOGIN: _(
@@ -53,14 +54,16 @@ REASONS = {
     Group.STOPPED: _("Always sent, because software stands still until somebody acts."),
 }
 GROUP_OF = {
+    "autopilot_on": Group.KEYS,
+    "autopilot_taken_over": Group.KEYS,
     "connection_created": Group.KEYS,
     "connection_paused": Group.KEYS,
     "connection_resumed": Group.KEYS,
     "connection_revoked": Group.KEYS,
     "keys_created": Group.KEYS,
     "keys_rotated": Group.KEYS,
+    "signing_secret_made": Group.KEYS,
     "organisation_added": Group.KEYS,
-    "push_failing": Group.KEYS,
     "change_asked": Group.KEYS,
     "request_accepted": Group.CLIENTS,
     "request_declined": Group.CLIENTS,
@@ -72,6 +75,7 @@ GROUP_OF = {
     "keys_expire": Group.WARNINGS,
     "overlap_ends": Group.WARNINGS,
     "connection_unused": Group.WARNINGS,
+    "push_failing": Group.WARNINGS,
     "colleague_left": Group.PEOPLE,
     "environment_reopened": Group.PEOPLE,
     "user_joined": Group.PEOPLE,
@@ -79,6 +83,7 @@ GROUP_OF = {
     "role_changed": Group.LOGIN,
     "user_blocked": Group.LOGIN,
     "accesses_lost": Group.STOPPED,
+    "push_gone": Group.STOPPED,
     "environment_closed": Group.STOPPED,
     "keys_found": Group.STOPPED,
     "organisation_removed": Group.STOPPED,

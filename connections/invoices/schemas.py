@@ -123,19 +123,19 @@ class InboxListing(InvoiceListing):
 
 def sent(invoice) -> dict:
     """A SentOut; needs sender and receiver."""
-    return {**_invoice(invoice), "status": invoice.sent_status}
+    return {**facts(invoice), "status": invoice.sent_status}
 
 
 def just_sent(invoice) -> dict:
     """A SentOut as it was on arrival, so that a repetition is answered like the first time (R48)."""
     status = Status.DUPLICATE if invoice.duplicate_of_id else Status.RECEIVED
     arrival = {"status": to_sender(status), "changed_at": invoice.created_at}
-    return {**_invoice(invoice), **arrival}
+    return {**facts(invoice), **arrival}
 
 
 def received(invoice) -> dict:
     """A ReceivedOut; needs sender, receiver and `add_delivery_to`."""
-    return {**_invoice(invoice), "status": invoice.status, "delivery": _delivery(invoice)}
+    return {**facts(invoice), "status": invoice.status, "delivery": _delivery(invoice)}
 
 
 def sent_status(invoice, error) -> dict:
@@ -161,7 +161,8 @@ def received_status(invoice) -> dict:
     }
 
 
-def _invoice(invoice):
+def facts(invoice) -> dict:
+    """What is the same wherever software is told of an invoice; needs sender and receiver."""
     receiver = invoice.receiver
     return {
         "id": invoice.uuid,

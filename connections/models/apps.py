@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Environment, Organisation, Plan
 from connections.models.functions import functions_of
+from portal.outgoing import validate_address
 
 
 class AppQuerySet(models.QuerySet):
@@ -69,7 +70,7 @@ class App(models.Model):
         _("Autopilot address"),
         max_length=200,
         blank=True,
-        validators=[URLValidator(["https"])],
+        validators=[validate_address],
         help_text=_("Where received invoices are pushed to; empty when it offers no Autopilot."),
     )
     guide = models.TextField(

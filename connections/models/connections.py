@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -74,19 +75,23 @@ class ConnectionQuerySet(StandingQuerySet):
         return self.filter(kind=Kind.KEYS)
 
     def working(self):
-        return self.running().filter(Exists(_live_keys().filter(first_used_at__isnull=False)))
+        used = Exists(_live_keys().filter(first_used_at__isnull=False))
+        return self.running().filter(used | Q(autopilot__last_delivered_at__isnull=False))
 
     def rotating(self):
         return self.running().filter(Exists(_live_keys().retiring()))
 
     def never_used(self):
         used = _live_keys().filter(first_used_at__isnull=False)
-        return self.running().filter(~Exists(used), Exists(_live_keys()))
+        waits = Q(kind=Kind.AUTOPILOT, autopilot__last_delivered_at=None)
+        return self.running().filter(waits | Q(~Exists(used), Exists(_live_keys())))
 
     def unused_for(self, duration):
         """Made, or given new keys, that long ago, and never used since (R21)."""
-        return self.never_used().filter(
-            Exists(_live_keys().filter(created_at__lte=timezone.now() - duration))
+        return (
+            self.with_keys()
+            .never_used()
+            .filter(Exists(_live_keys().filter(created_at__lte=timezone.now() - duration)))
         )
 
     def without_keys(self):
@@ -130,7 +135,9 @@ class ConnectionQuerySet(StandingQuerySet):
             .with_owner_standing()
             .annotate(
                 app_key=Subquery(newest.values("app_key")[:1]),
-                last_used_at=Subquery(newest.values("last_used_at")[:1]),
+                last_used_at=Coalesce(
+                    Subquery(newest.values("last_used_at")[:1]), F("autopilot__last_delivered_at")
+                ),
                 keys_ended=Subquery(newest.annotate(ended=ended).values("ended")[:1]),
                 keys_end_at=Subquery(newest.values("ends_at")[:1]),
                 older_end_at=Subquery(_live_keys().retiring().values("ends_at")[:1]),
@@ -168,7 +175,9 @@ class Connection(Standing, models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     paused_at = models.DateTimeField(null=True, editable=False)
-    paused_by = models.ForeignKey(User, models.PROTECT, null=True, editable=False, related_name="+")
+    paused_by = models.ForeignKey(  # nobody when the package itself wants no more (Autopilot)
+        User, models.PROTECT, null=True, editable=False, related_name="+"
+    )
     revoked_at = models.DateTimeField(null=True, editable=False)
     revoked_by = models.ForeignKey(
         User, models.PROTECT, null=True, editable=False, related_name="+"
@@ -199,9 +208,8 @@ class Connection(Standing, models.Model):
                 name="revoking_has_a_time_and_a_person",
             ),
             models.CheckConstraint(
-                condition=Q(paused_at__isnull=True, paused_by__isnull=True)
-                | Q(paused_at__isnull=False, paused_by__isnull=False),
-                name="pausing_has_a_time_and_a_person",
+                condition=Q(paused_at__isnull=False) | Q(paused_by__isnull=True),
+                name="whoever_pauses_does_so_at_a_time",
             ),
             models.CheckConstraint(
                 condition=Q(deleted_at__isnull=True, deleted_by__isnull=True)

@@ -11,23 +11,36 @@ from connections.refusals import NameTaken
 
 
 @transaction.atomic
-def create_own_app(*, environment, name, functions, logo=None, by) -> App:
-    """Make an Own App of `environment` (R11). `logo` is PNG bytes that we encoded. Raises NameTaken."""
-    app = _saved_app(App(environment=environment, name=name, functions=functions))
+def create_own_app(*, environment, name, functions, logo=None, autopilot_url="", by) -> App:
+    """Make an Own App of `environment` (R11). `logo` is PNG bytes that we encoded. Raises NameTaken.
+
+    `autopilot_url` has passed portal.outgoing.validate_address; without it the app offers no Autopilot.
+    """
+    app = _saved_app(
+        App(
+            environment=environment,
+            name=name,
+            functions=functions,
+            autopilot_url=autopilot_url,
+        )
+    )
     store_logo(app, logo)
     record(Action.OWN_APP_CREATED, by=by, subject=app, environment=environment, functions=functions)
     return app
 
 
 @transaction.atomic
-def change_own_app(*, app, name, functions, logo=None, by) -> None:
-    """Change name, permissions and, when given, logo; acts on the app's keys with their next call (R11).
+def change_own_app(*, app, name, functions, logo=None, autopilot_url=None, by) -> None:
+    """Change name, permissions and, when given, logo and address; acts on the next call, or push (R11).
 
     Raises NameTaken.
     """
     app = App.objects.select_for_update(no_key=True).get(pk=app.pk)
     before = app.functions
     app.name, app.functions = name, functions
+    moved = autopilot_url is not None and autopilot_url != app.autopilot_url
+    if moved:
+        app.autopilot_url = autopilot_url
     _saved_app(app)
     store_logo(app, logo)
     record(
@@ -37,6 +50,7 @@ def change_own_app(*, app, name, functions, logo=None, by) -> None:
         environment=app.environment,
         added=[f for f in functions if f not in before],
         removed=[f for f in before if f not in functions],
+        address=(autopilot_url or "–") if moved else "",
     )
 
 

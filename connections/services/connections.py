@@ -11,7 +11,7 @@ from accounts.models import Organisation, User
 from connections import keys
 from connections.history import record_about, record_at
 from connections.models import App, Connection, FurtherOrganisation, KeySet
-from connections.models.standing import Standing, payer
+from connections.models.standing import Standing
 from connections.refusals import (
     AddedAlready,
     AlreadyConnected,
@@ -39,6 +39,7 @@ from connections.services.standing import (
     locked,
     locked_for_all,
     mandate_of,
+    payer_for,
     places_of,
     refuse_more,
     refuse_without_integrations,
@@ -76,10 +77,7 @@ def create_connection(
     owner = owner or by
     organisation = entered(organisation, by)
     refuse_second_click(op_id, organisation)
-    mandate = mandate_of(owner, organisation)
-    paid_by = payer(organisation, mandate)
-    if not paid_by.has_integrations:
-        raise IntegrationsOff(paid_by)
+    refuse_without_payer(organisation, owner)
     if app.pk is None:
         if by.environment_id != organisation.environment_id:
             raise NoOwnAppsHere(organisation)
@@ -87,23 +85,16 @@ def create_connection(
             environment=organisation.environment, name=app.name, functions=app.functions, by=by
         )
     refuse_conflicts(organisation, app, administration, confirmed=confirmed)
-    connection = Connection.objects.create(
+    connection = joined(
         organisation=organisation,
-        number=next_number(organisation),
         app=app,
         name=name,
         administration=administration,
         access=access,
-        functions=functions_given(access, functions, app, organisation, owner),
+        functions=functions,
         owner=owner,
-        mandate=mandate,
-        created_by=by,
+        by=by,
     )
-    if not Connection.objects.owner_stands().filter(pk=connection.pk).exists():
-        raise CannotOwn(owner, organisation)
-    refuse_more(connection, by)
-    if connection.mandate:
-        MandateApp.objects.get_or_create(mandate=connection.mandate, app=app)
     pair = new_key_set(connection, by, op_id, ends_at)
     record_about(connection, Action.CONNECTION_CREATED, by=by, app_key=pair.app_key, access=access)
     mail("connection_created", connection, by)
@@ -148,7 +139,7 @@ def take_over(*, connection, owner=None, ends_at=None, by, op_id) -> keys.KeyPai
         removed=[name for name in given if name not in connection.functions],
         **{"from": before.get_full_name(), "to": owner.get_full_name()},
     )
-    mail("keys_created", connection, by)
+    mail("keys_created" if pair else "autopilot_taken_over", connection, by)
     return pair
 
 
@@ -201,7 +192,7 @@ def add_organisation(*, connection, organisation, administration="", confirmed=F
     if not App.objects.usable_by(organisation.environment).filter(pk=connection.app_id).exists():
         raise NotUsableThere(connection.app, organisation)
     refuse_conflicts(organisation, connection.app, administration, confirmed=confirmed)
-    for place in _of_administration(places, administration) if administration else []:
+    for place in of_administration(places, administration) if administration else []:
         raise SameAdministration(place.organisation)
     place = FurtherOrganisation.objects.create(
         connection=connection,
@@ -310,7 +301,7 @@ def refuse_conflicts(organisation, app, administration, *, confirmed) -> None:
     """Raise AlreadyConnected for a second live connection of a package to an administration, and ConfirmFirst
     for one of another package that nobody has confirmed (R22). The organisation is locked."""
     places = live_places_at(organisation)
-    same = _of_administration(places, administration)
+    same = of_administration(places, administration)
     for place in places:
         if place.app == app and (place in same or place.administration == administration):
             raise AlreadyConnected(place)
@@ -325,13 +316,45 @@ def live_places_at(organisation) -> list[Standing]:
     return [*connections.for_list().order_by("pk"), *further.for_list()]
 
 
+def refuse_without_payer(organisation, owner) -> None:
+    """Raise IntegrationsOff where whoever would pay for a connection of `owner` has no such service (R8)."""
+    paid_by = payer_for(owner, organisation)
+    if not paid_by.has_integrations:
+        raise IntegrationsOff(paid_by)
+
+
+def joined(*, organisation, app, access, functions, owner, by, **values) -> Connection:
+    """A new connection of `organisation`, which is locked, to `app`, with nothing to use it by yet.
+
+    Nothing is given that the app does not ask or the owner lacks (R6). Raises CannotOwn and MoreThanYours.
+    """
+    connection = Connection.objects.create(
+        organisation=organisation,
+        number=next_number(organisation),
+        app=app,
+        access=access,
+        functions=functions_given(access, functions, app, organisation, owner),
+        owner=owner,
+        mandate=mandate_of(owner, organisation),
+        created_by=by,
+        **values,
+    )
+    if not Connection.objects.owner_stands().filter(pk=connection.pk).exists():
+        raise CannotOwn(owner, organisation)
+    refuse_more(connection, by)
+    if connection.mandate:
+        MandateApp.objects.get_or_create(mandate=connection.mandate, app=app)
+    return connection
+
+
 def next_number(organisation) -> int:
     """The number that a connection of `organisation`, which is locked, gets."""
     last = Connection.objects.filter(organisation=organisation).aggregate(last=Max("number"))
     return (last["last"] or 0) + 1
 
 
-def _of_administration(places, administration):
+def of_administration(places, administration) -> list[Standing]:
+    """Those of `places` that book in this administration, however it is spelled."""
     name = administration.casefold()
     return [place for place in places if place.known_administration.casefold() == name]
 

@@ -76,7 +76,8 @@ def detail(request, organisation, number):
         .select_related("actor")
         .newest_first()[:20],
     }
-    return render(request, "connections/detail.html", context)
+    page = "autopilot/detail.html" if connection.is_autopilot else "connections/detail.html"
+    return render(request, page, context)
 
 
 @organisation_page(Permission.MANAGE_KEYS)
@@ -125,6 +126,9 @@ def _another_set(request, connection, service, page, form):
     if request.method == "POST" and form.is_valid():
         try:
             pair = service(connection=connection, by=request.user, **form.cleaned_data)
+            if pair is None:  # Autopilot has no keys
+                messages.success(request, _("The connection has another owner now."))
+                return redirect(connection)
             return keys_page(request, connection, pair, new=False)
         except services.AlreadyCreated as already:
             return already_created_page(request, already, connection.organisation)

@@ -1,7 +1,7 @@
 """Test connection, from the portal's side (R24)."""
 
 from django.conf import settings
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
@@ -17,6 +17,8 @@ from connections.views.connection import connection_of, is_trouble, refusals_of
 def test(request, organisation, number):
     """Test connection, from the portal's side (R24)."""
     connection = connection_of(organisation, number)
+    if connection.is_autopilot:
+        return redirect("autopilot:test", organisation=organisation.organisation_id, number=number)
     lines = _conditions(connection)
     calls = CallCount.objects.of(connection).select_related("key_set").order_by("-last_at")
     context = {
@@ -32,8 +34,6 @@ def test(request, organisation, number):
 
 def _conditions(connection):
     """The lines of "Test connection": what must hold, and what to do where it does not (R24)."""
-    owner = {"owner": connection.owner.get_full_name()}
-    payer = {"payer": connection.paid_by.name}
     opened = len(connection.rights.effective())
     calls = CallCount.objects.of(connection)
     good = calls.filter(code="").exists()
@@ -55,20 +55,7 @@ def _conditions(connection):
             _("The connection is paused."),
             _("Resume it on the page of the connection; the keys stay the same."),
         ),
-        _line(
-            connection.owner_stands,
-            _("The owner, %(owner)s, is a member with the right role.") % owner,
-            _("The owner, %(owner)s, is no longer a member with the right role.") % owner,
-            _(
-                "An administrator gives the role and the membership back, or takes the connection over."
-            ),
-        ),
-        _line(
-            connection.paid_by.has_integrations,
-            _("The Integrations service of %(payer)s is active.") % payer,
-            _("The Integrations service of %(payer)s is not active.") % payer,
-            _("An administrator there activates it, under Environment."),
-        ),
+        *conditions_of_owner(connection),
         connection.owner_stands
         and _line(
             opened > 0,
@@ -80,12 +67,6 @@ def _conditions(connection):
             % {"count": opened},
             _("The keys open no API function."),
             _("Edit the accesses of the connection, or the permissions of its app."),
-        ),
-        _line(
-            not connection.is_blocked,
-            _("The environment is not blocked."),
-            _("The environment is blocked."),
-            _("Contact support."),
         ),
         _line(
             good,
@@ -113,6 +94,34 @@ def _why_ended(connection):
         return _("The keys are revoked.")
     expired = connection.keys_ended == KeySet.Retired.EXPIRED
     return _("The keys have expired.") if expired else _("The keys were found and ended.")
+
+
+def conditions_of_owner(connection) -> list[Line]:
+    """Those that hold for every connection, however it works: its owner, who pays, no block."""
+    owner = {"owner": connection.owner.get_full_name()}
+    payer = {"payer": connection.paid_by.name}
+    return [
+        _line(
+            connection.owner_stands,
+            _("The owner, %(owner)s, is a member with the right role.") % owner,
+            _("The owner, %(owner)s, is no longer a member with the right role.") % owner,
+            _(
+                "An administrator gives the role and the membership back, or takes the connection over."
+            ),
+        ),
+        _line(
+            connection.paid_by.has_integrations,
+            _("The Integrations service of %(payer)s is active.") % payer,
+            _("The Integrations service of %(payer)s is not active.") % payer,
+            _("An administrator there activates it, under Environment."),
+        ),
+        _line(
+            not connection.is_blocked,
+            _("The environment is not blocked."),
+            _("The environment is blocked."),
+            _("Contact support."),
+        ),
+    ]
 
 
 def _line(ok, holds, fails, how):

@@ -31,6 +31,7 @@ class Package:
     quick_connect: bool = False
     guide: str = ""
     guide_nl: str = ""
+    autopilot_url: str = ""
 
 
 BOOKS_GUIDE = """\
@@ -95,7 +96,14 @@ PACKAGES = [
     ),
     Package("Exact Globe", "Bookkeeping and ERP", BOTH, "#b3122e", "stripes"),
     Package("Twinfield", "Online bookkeeping", BOTH, "#0f766e", "twins"),
-    Package("SnelStart", "Bookkeeping for small businesses", BOTH, "#0b7fc4", "arrow"),
+    Package(
+        "SnelStart",
+        "Bookkeeping for small businesses",
+        BOTH,
+        "#0b7fc4",
+        "arrow",
+        autopilot_url="https://autopilot.snelstart.example/invoices",  # nobody is there
+    ),
     Package("AFAS Profit", "ERP and payroll", BOTH, "#1b3c87", "stripes"),
     Package("AccountView", "Bookkeeping on your own computer", BOTH, "#8a5a00", "bars"),
     Package("Informer", "Online invoicing", SEND, "#c0267e", "ring"),

@@ -144,6 +144,7 @@ def _publish_apps():
                 "functions": package.functions,
                 "quick_connect": package.quick_connect,
                 "connect_url": BOOKS_WINDOW if package.name == "Koppel Books" else "",
+                "autopilot_url": package.autopilot_url,
                 "guide": package.guide,
                 "guide_nl": package.guide_nl,
             },

@@ -4,17 +4,21 @@ With PICTURES=folder a picture of every page is left there: light, dark, on a ph
 """
 
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import services
 from accounts.models import User
 from accounts.roles import Role
 from connections import keys
+from connections.autopilot.models import Autopilot
+from connections.autopilot.services import switch_on
 from connections.models import App, Connection, KeySet, RefusedCall
 from partners.models import AuthorisationRequest, Mandate, Partnership, digest_of, new_token
 from portal.demo import story
@@ -81,11 +85,18 @@ def places():
     running.lines.create(invoice=here.inbox.last(), state="offered")
     refused = RefusedCall.objects.get(key_set__connection=webshop)
 
+    autopilot, trying, new = (autopilot_of(here, bakery.owner, name) for name in "ABC")
+    journal_of(autopilot, here.inbox.all()[:3])
+    journal_of(trying, here.inbox.all()[:1], failing=True)
+
     def about(page, connection):
         return connection.url(page)
 
     def at(name, **kwargs):
         return reverse(name, kwargs=kwargs)
+
+    def pushing(page, connection):
+        return at_bakery(f"autopilot:{page}", number=connection.number)
 
     def at_bakery(name, **kwargs):
         return at(name, organisation=here.organisation_id, **kwargs)
@@ -156,6 +167,16 @@ def places():
             on_joris("create-key", organisation_id=here.organisation_id) + "?custom=Tool",
         ),
         ("take-over", about("take-over", unused)),
+        ("create-or-autopilot", at_bakery("connections:create", app=plain.pk)),
+        ("autopilot-keys-first", at_bakery("autopilot:switch-on", app=plain.pk)),
+        ("autopilot", about("connection", autopilot)),
+        ("autopilot-failing", about("connection", trying)),
+        ("autopilot-never-used", about("connection", new)),
+        ("autopilot-test", pushing("test", autopilot)),
+        ("autopilot-test-failing", pushing("test", trying)),
+        ("autopilot-journal", pushing("journal", autopilot)),
+        ("autopilot-journal-empty", pushing("journal", new)),
+        ("autopilot-signing-secret", pushing("new-signing-secret", autopilot)),
         ("integrations", at("accounts:integrations")),
         ("integrations-end", at("accounts:end-integrations")),
         ("profile", at("accounts:profile")),
@@ -337,8 +358,61 @@ def places():
         Place("keys-quick-connect", "sanne", create, MAIN_BUTTON),
         Place("keys-new", "sanne", about("new-keys", unused), MAIN_BUTTON),
         Place("keys-without-guide", "sanne", at_bakery("connections:create", app=plain.pk), MAIN_BUTTON),
+        Place(
+            "autopilot-switched-on",
+            "sanne",
+            at_bakery("autopilot:switch-on", app=plain.pk),
+            MAIN_BUTTON,
+            (("#id_administration", "Fourth"),),
+        ),
+        Place(
+            "autopilot-asks",
+            "sanne",
+            at_bakery("autopilot:switch-on", app=books.pk),
+            MAIN_BUTTON,
+            (("#id_administration", "A"),),
+        ),
+        Place("autopilot-new-secret", "sanne", pushing("new-signing-secret", new), MAIN_BUTTON),
         Place("done", "sanne", about("revoke", webshop), MAIN_BUTTON),
     ]  # fmt: skip
+
+
+def autopilot_of(organisation, owner, administration):
+    """A connection that pushes, to an app of its own."""
+    app, _new = App.objects.get_or_create(
+        name=f"Autopilot {administration}",
+        environment=organisation.environment,
+        defaults={"autopilot_url": "https://a.example/", "functions": ["GetInboxDocument"]},
+    )
+    App.objects.filter(name="Koppel Books").update(autopilot_url="https://books.example/")
+    connection, _secret = switch_on(
+        organisation=organisation,
+        app=app,
+        name=f"Pushed to {administration}",
+        administration=administration,
+        by=owner,
+        op_id=uuid.uuid4(),
+    )
+    return connection
+
+
+def journal_of(connection, invoices, failing=False):
+    """What the worker would have written."""
+    now = timezone.now()
+    for invoice in invoices:
+        ends = [("fault", 500)] if failing else [("slow", None), ("delivered", 200)]
+        for number, (outcome, status) in enumerate(ends):
+            connection.attempts.create(
+                invoice=invoice,
+                message=uuid.uuid4(),
+                milliseconds=120,
+                number=number + 1,
+                outcome=outcome,
+                status=status,
+                said="No such administration." if failing else "",
+            )
+    state = {"failing_since": now, "failures": 3} if failing else {"last_delivered_at": now}
+    Autopilot.objects.filter(connection=connection).update(**state)
 
 
 def activation_of(request):

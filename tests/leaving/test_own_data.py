@@ -196,6 +196,7 @@ REFERS = {
     "accounts.Environment.integrations_by",
     "accounts.Membership.created_by",
     "admin.LogEntry.user",
+    "autopilot.SigningSecret.created_by",
     "connections.Connection.created_by",
     "connections.Connection.deleted_by",
     "connections.Connection.owner",

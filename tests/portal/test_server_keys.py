@@ -26,6 +26,7 @@ def peppers_file(keys, current=1):
     [
         server_keys.secret_key,
         server_keys.peppers,
+        server_keys.signing_keys,
         server_keys.mfa_key,
         server_keys.chain_key,
         server_keys.books_key,

@@ -10,6 +10,12 @@ from accounts.closing import purge_closed
 from accounts.events.services import chain_waiting
 from accounts.forgetting import forget_mails, forget_sessions
 from accounts.mail.services import forget_notices, send_due
+from connections.autopilot.pushing import (
+    end_pushes,
+    forget_attempts,
+    push_next,
+    tell_of_failing,
+)
 from connections.calls import forget_refused
 from connections.invoices.reoffers import reoffer_next
 from connections.services import end_overdue, remind_unused, warn_of_expiry, warn_of_overlap
@@ -21,17 +27,17 @@ log = logging.getLogger(__name__)
 
 # What is done whenever there is some, and what is looked at from time to time. Each takes rows that wait and
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
-ALWAYS = (chain_waiting, end_overdue, send_due, send_next, reoffer_next)
+ALWAYS = (chain_waiting, end_overdue, send_due, send_next, reoffer_next, push_next)
 NOW_AND_THEN = (
     *(warn_due, expire_due, remind_unused, warn_of_expiry, warn_of_overlap),
-    *(forget_expired, forget_refused, forget_notices),
+    *(tell_of_failing, forget_expired, forget_refused, forget_attempts, forget_notices),
     *(purge_closed, forget_mails, forget_sessions),
 )
 NOW_AND_THEN_SECONDS = 600
 
 
 class Command(BaseCommand):
-    help = "Does what waits (mails, events, files, re-offers, expiry) until told to stop (SIGTERM)."
+    help = "Does what waits (mails, events, files, re-offers, pushes, expiry) until told to stop (SIGTERM)."
 
     def add_arguments(self, parser):
         parser.add_argument("--once", action="store_true", help="do what waits now and end")
@@ -53,6 +59,7 @@ class Command(BaseCommand):
                 done(NOW_AND_THEN)
                 looked_at = now
             if told(news, 0 if done(ALWAYS) else pause):
+                end_pushes()
                 return
 
 
