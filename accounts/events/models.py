@@ -37,6 +37,7 @@ class Action(models.TextChoices):
     CONNECTION_CHANGED = "connection.changed", _("Accesses of a connection changed")
     KEYS_CREATED = "connection.new_keys", _("New keys created")
     KEYS_ROTATED = "connection.rotated", _("Keys rotated")
+    KEYS_REPLACED = "connection.replaced", _("New keys of a rotation replaced")
     KEYS_ENDED = "connection.keys_ended", _("Keys ended")
     KEYS_END_CHANGED = "connection.end_changed", _("End of the keys changed")
     CONNECTION_PAUSED = "connection.paused", _("Connection paused")

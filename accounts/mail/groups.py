@@ -62,6 +62,7 @@ GROUP_OF = {
     "connection_revoked": Group.KEYS,
     "keys_created": Group.KEYS,
     "keys_rotated": Group.KEYS,
+    "keys_safe_to_end": Group.KEYS,
     "signing_secret_made": Group.KEYS,
     "organisation_added": Group.KEYS,
     "change_asked": Group.KEYS,

@@ -43,7 +43,10 @@ def tell(template, users, *, to=None, **context):
     for user in users:
         subject, body = _written(template, user.language, user=user, **context)
         text = _without_greeting(body)
-        notices.append(Notice(user=user, template=template, title=subject, text=text))
+        read_at = timezone.now() if context.get("by") == user else None  # who did it knows
+        notices.append(
+            Notice(user=user, template=template, title=subject, text=text, read_at=read_at)
+        )
         group = GROUP_OF[template]
         if group.is_always_sent:
             mails.append(_mail(to or user.email, user.language, subject, body))

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from accounts.models import Organisation
 from connections.errors import ERRORS, INVALID_KEYS
-from connections.models.further import FurtherOrganisation
 from connections.models.key_sets import KeySet
 
 STILL_CALLING_DAYS = 7
@@ -92,15 +91,18 @@ class RefusedCallQuerySet(models.QuerySet):
     def within_reach_of(self, user):
         """Those of the user's organisations; of a client's, only with keys of the user's environment.
 
-        What software was refused with keys that an accountant uses for several clients is the accountant's.
+        A client sees of an accountant's keys what was asked about its own organisation, and nothing of the
+        other clients for whom they are used, or were.
         """
-        own = Q(key_set__connection__organisation__environment=user.environment_id)
-        shared = FurtherOrganisation.objects.filter(connection=OuterRef("key_set__connection"))
-        of_one = Q(key_set__connection__mandate__isnull=True) | ~Exists(shared)
-        theirs = Q(key_set__connection__mandate__accountant=user.environment_id)
+        connection = "key_set__connection"
+        about_it = Q(organisation=F(f"{connection}__organisation__organisation_id"))
+        own_keys = Q(**{f"{connection}__mandate__isnull": True})
+        own = Q(**{f"{connection}__organisation__environment": user.environment_id})
+        theirs = Q(**{f"{connection}__mandate__accountant": user.environment_id})
         organisations = Organisation.objects.reachable_by(user)
         return self.filter(
-            own & of_one | theirs, key_set__connection__organisation__in=organisations
+            own & (own_keys | about_it) | theirs,
+            **{f"{connection}__organisation__in": organisations},
         )
 
 

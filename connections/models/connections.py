@@ -136,7 +136,9 @@ class ConnectionQuerySet(StandingQuerySet):
             .annotate(
                 app_key=Subquery(newest.values("app_key")[:1]),
                 last_used_at=Coalesce(
-                    Subquery(newest.values("last_used_at")[:1]), F("autopilot__last_delivered_at")
+                    Subquery(newest.values("last_used_at")[:1]),
+                    Subquery(_live_keys().retiring().values("last_used_at")[:1]),
+                    F("autopilot__last_delivered_at"),
                 ),
                 keys_ended=Subquery(newest.annotate(ended=ended).values("ended")[:1]),
                 keys_end_at=Subquery(newest.values("ends_at")[:1]),

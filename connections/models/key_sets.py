@@ -172,12 +172,20 @@ class KeySet(models.Model):
         """Whether the last quarter of a planned change has begun."""
         return self.ends_at - timezone.now() <= (self.ends_at - self.rotated_at) / 4
 
-    def is_silent_beside(self, newer) -> bool:
-        """Whether it is safe to end: `newer` is used, and this one not since, for a twelfth of the change."""
+    def safe_from(self, newer):
+        """When it is safe to end this one: `newer` is used, and this one silent for a twelfth of the change.
+
+        None while `newer` is not used; later whenever this one is used again.
+        """
         if newer is None or newer.first_used_at is None:
-            return False
+            return None
         silent_since = max(newer.first_used_at, self.last_used_at or newer.first_used_at)
-        return timezone.now() - silent_since >= (self.ends_at - self.rotated_at) / 12
+        return silent_since + (self.ends_at - self.rotated_at) / 12
+
+    def is_silent_beside(self, newer) -> bool:
+        """Whether it is safe to end this one now."""
+        safe_from = self.safe_from(newer)
+        return safe_from is not None and safe_from <= timezone.now()
 
     def opens_with(self, secret: keys.Secret) -> bool:
         """Say whether `secret` belongs to this set; a missing pepper raises KeyError: no answer."""
@@ -198,6 +206,7 @@ class KeyNotice(models.Model):
         UNUSED = "unused", _("Nobody has used it")
         EXPIRES = "expires", _("It expires soon")
         OVERLAP_ENDS = "overlap ends", _("The planned change ends, and the old keys still call")
+        SAFE_TO_END = "safe to end", _("The new keys are used, and the old ones are silent")
 
     key_set = models.ForeignKey(KeySet, models.CASCADE, related_name="notices")
     about = models.CharField(max_length=12, choices=About)

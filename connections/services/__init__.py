@@ -119,9 +119,15 @@ from connections.services.keys import (
     end_if_overdue,
     end_older,
     end_overdue,
+    replace_new_keys,
     rotate,
 )
-from connections.services.notices import remind_unused, warn_of_expiry, warn_of_overlap
+from connections.services.notices import (
+    remind_unused,
+    tell_safe_to_end,
+    warn_of_expiry,
+    warn_of_overlap,
+)
 from connections.services.standing import (
     accesses_of,
     entered,
@@ -159,6 +165,7 @@ __all__ = [
     "places_of",
     "remind_unused",
     "remove_organisation",
+    "replace_new_keys",
     "report_administration",
     "resume",
     "revoke",
@@ -166,6 +173,7 @@ __all__ = [
     "rotate",
     "store_logo",
     "take_over",
+    "tell_safe_to_end",
     "warn_of_expiry",
     "warn_of_overlap",
     "who_could_own",

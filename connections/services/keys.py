@@ -99,6 +99,28 @@ def rotate(*, connection, overlap, reason=Reason.PLANNED, ends_at=None, by, op_i
     return pair
 
 
+@sensitive_variables("pair")
+@transaction.atomic
+def replace_new_keys(*, connection, ends_at=None, by, op_id) -> keys.KeyPair:
+    """Make other new keys in a planned change of which nobody has used the new ones: a lost Secret, say.
+
+    The older keys live on as long as before. Raises NotRetiring without a planned change, StillRetiring when
+    the new keys are in use, and all that `create_new_keys` raises.
+    """
+    connection = _for_new_keys(connection, by, op_id)
+    older = connection.key_sets.live().retiring().first()
+    if older is None:
+        raise NotRetiring
+    current = connection.key_sets.live().current()
+    if current.filter(first_used_at__isnull=False).exists():
+        raise StillRetiring(older)
+    connection.key_sets.current().retire(KeySet.Retired.SUPERSEDED, by)
+    pair = new_key_set(connection, by, op_id, ends_at)
+    record_about(connection, Action.KEYS_REPLACED, by=by, app_key=pair.app_key)
+    mail("keys_rotated", connection, by, until=older.ends_at)
+    return pair
+
+
 @transaction.atomic
 def end_older(*, connection, by) -> None:
     """End the older keys of a planned change now (R17). Raises OutOfReach, NotYours, Ended, NotRetiring."""

@@ -42,18 +42,32 @@ def warn_of_expiry() -> int:
 @transaction.atomic
 def warn_of_overlap() -> int:
     """Tell people before the older keys of a planned change end, when software still needs them (R17)."""
-    retiring = KeySet.objects.live().retiring().filter(connection__revoked_at__isnull=True)
-    newer = KeySet.objects.live().current()
-    current = {
-        it.connection_id: it for it in newer.filter(connection__in=retiring.values("connection"))
-    }
     due = [
-        key_set.pk
-        for key_set in retiring
-        if key_set.ends_soon and not key_set.is_silent_beside(current.get(key_set.connection_id))
+        older
+        for older, newer in _changing()
+        if older.ends_soon and not older.is_silent_beside(newer)
     ]
-    found = retiring.filter(pk__in=due).order_by("ends_at")
-    return _tell(found, About.OVERLAP_ENDS, "ends_at", "overlap_ends")
+    return _tell_of(due, About.OVERLAP_ENDS, "overlap_ends")
+
+
+@transaction.atomic
+def tell_safe_to_end() -> int:
+    """Tell people that the older keys of a planned change can go: nobody has to look again (R17)."""
+    due = [older for older, newer in _changing() if older.is_silent_beside(newer)]
+    return _tell_of(due, About.SAFE_TO_END, "keys_safe_to_end")
+
+
+def _changing():
+    """The older sets of planned changes, each with the newer one."""
+    retiring = KeySet.objects.live().retiring().filter(connection__revoked_at__isnull=True)
+    newer = KeySet.objects.live().current().filter(connection__in=retiring.values("connection"))
+    current = {it.connection_id: it for it in newer}
+    return [(older, current.get(older.connection_id)) for older in retiring]
+
+
+def _tell_of(key_sets, about, template):
+    found = KeySet.objects.filter(pk__in=[key_set.pk for key_set in key_sets])
+    return _tell(found.order_by("ends_at"), about, "ends_at", template)
 
 
 def _tell(due, about, moment, template, days=0):

@@ -53,6 +53,7 @@ def detail(request, organisation, number):
         "current": current,
         "older": older,
         "awaited": _awaits_a_call(connection),
+        "safe_from": older and older.safe_from(current),
         "safe_to_end": older and older.is_silent_beside(current),
         "places": places_seen(connection, request.user),
         "last_call": calls.filter(code="").order_by("-last_at").first(),
@@ -60,7 +61,9 @@ def detail(request, organisation, number):
             calls=Sum("calls", default=0), last_at=Max("last_at")
         ),
         "marks": with_since(connection, connection.rights.marks(catalogue().values())),
-        "waiting": connection.offers.ready().count(),
+        "waiting": connection.offers.ready()
+        .filter(invoice__receiver=connection.organisation)
+        .count(),
         "key_sets": key_sets,
         "days": days,
         "has_calls": any(day["accepted"] or day["refused"] for day in days),
@@ -100,8 +103,12 @@ def new_keys(request, organisation, number):
 def rotate(request, organisation, number):
     """Rotate: the answer to the POST shows new keys once, and the old ones live on for a while (R17)."""
     connection = managed(request, organisation, number)
-    form = RotateForm(request.POST or None)
-    return _another_set(request, connection, services.rotate, "connections/rotate.html", form)
+    if connection.older_end_at and _awaits_a_call(connection):
+        service, form, page = services.replace_new_keys, NewKeysForm, "replace_keys"
+    else:
+        service, form, page = services.rotate, RotateForm, "rotate"
+    form = form(request.POST or None)
+    return _another_set(request, connection, service, f"connections/{page}.html", form)
 
 
 @organisation_page(Permission.TAKE_OVER)
@@ -246,8 +253,9 @@ def managed(request, organisation, number):
 
 def _awaits_a_call(connection):
     """Whether nobody has used the newest keys of a connection that runs (R21)."""
-    waiting = (connection.Status.NEVER_USED, connection.Status.ROTATING)
-    return connection.status in waiting and not connection.last_used_at
+    if connection.status == connection.Status.ROTATING:
+        return connection.key_sets.current().filter(first_used_at__isnull=True).exists()
+    return connection.status == connection.Status.NEVER_USED
 
 
 def places_seen(connection, user):

@@ -24,8 +24,9 @@ def add(request, organisation, number):
     connection = managed(request, organisation, number)
     if request.user != connection.owner:
         raise PermissionDenied(services.NotTheOwner(connection.owner))
-    form = OrganisationForm(request.POST or None, organisations=_addable(connection, request.user))
-    context = {"connection": connection, "form": form}
+    addable = _addable(connection, request.user)
+    form = OrganisationForm(request.POST or None, organisations=addable)
+    context = {"connection": connection, "form": form, "nothing_to_add": not addable.exists()}
     if request.method == "POST" and form.is_valid():
         try:
             services.add_organisation(connection=connection, by=request.user, **form.cleaned_data)

@@ -31,8 +31,15 @@ def resume(request, organisation, number):
 @organisation_page(Permission.MANAGE_KEYS)
 @require_POST
 def end_older(request, organisation, number):
-    """End now: the older keys of a planned change (R17)."""
-    said = _("The old keys have ended. The new ones work on.")
+    """End now: the older keys of a planned change, asked once more while software needs them (R17)."""
+    connection = managed(request, organisation, number)
+    key_sets = connection.key_sets.live()
+    older, current = key_sets.retiring().first(), key_sets.current().first()
+    if older and not older.is_silent_beside(current) and "confirmed" not in request.POST:
+        awaited = current is None or current.first_used_at is None
+        context = {"connection": connection, "awaited": awaited}
+        return render(request, "connections/end_older.html", context)
+    said = _("The old keys have ended.")
     return _done(request, organisation, number, services.end_older, said)
 
 

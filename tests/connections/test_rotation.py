@@ -187,12 +187,94 @@ def test_it_is_safe_to_end_when_the_new_keys_are_used_and_the_old_are_silent(
     assert "have not been used yet" in page(connection, connection.owner)
 
     answer(new)
-    assert "still called with them" in page(connection, connection.owner)
+    assert "The new ones are in use since" in page(connection, connection.owner)
 
     clock.shift(timedelta(hours=2))
     said = page(connection, connection.owner)
     assert "It is safe to end the old keys." in said
     assert (said.count("End now"), seen(connection).status) == (1, Connection.Status.ROTATING)
+
+
+def people_told_that_it_is_safe():
+    return Mail.objects.filter(subject__contains="uses its new keys").count()
+
+
+def test_people_are_told_once_when_it_is_safe_to_end_the_old_keys(connection, old, clock):
+    new = rotate(connection)
+    answer(old)
+    answer(new)
+    assert services.tell_safe_to_end() == 0
+    clock.shift(timedelta(hours=2))
+
+    assert [services.tell_safe_to_end() for _time in range(2)] == [1, 0]
+    assert people_told_that_it_is_safe() == 1
+
+
+def test_a_lost_secret_of_a_rotation_is_replaced_without_ending_the_keys_in_use(
+    connection, old, clock
+):
+    lost = rotate(connection)
+    clock.shift(timedelta(hours=3))
+    pair = services.replace_new_keys(connection=connection, by=connection.owner, op_id=uuid.uuid4())
+    new = Software(pair, connection.organisation)
+    assert [answer(it)[1] for it in (old, lost, new)] == [None, "superseded", None]
+
+    with pytest.raises(services.StillRetiring):
+        services.replace_new_keys(connection=connection, by=connection.owner, op_id=uuid.uuid4())
+    clock.shift(timedelta(hours=21))
+
+    assert [answer(it)[1] for it in (old, new)] == ["rotated", None]
+
+
+def test_without_a_rotation_nothing_is_replaced(connection):
+    with pytest.raises(services.NotRetiring):
+        services.replace_new_keys(connection=connection, by=connection.owner, op_id=uuid.uuid4())
+
+
+def test_the_page_replaces_new_keys_that_nobody_has_used(connection, old):
+    client, url = signed_in(connection.owner), connection.url("rotate")
+    rotate(connection)
+
+    asked = client.get(url).text
+    done = client.post(url, {"op_id": uuid.uuid4()})
+
+    assert "Replace the new keys" in asked
+    assert ("kps_" in done.text, answer(old)) == (True, (200, None))
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_ending_old_keys_that_software_needs_is_asked_once_more(connection, old, called):
+    client, url = signed_in(connection.owner), connection.url("end-older")
+    new = rotate(connection)
+    answer(old)
+    if called:
+        answer(new)
+
+    asked = client.post(url)
+    assert "End the old keys of" in asked.text
+    assert answer(old) == (200, None)
+    client.post(url, {"confirmed": "on"})
+
+    assert answer(old) == (401, "rotated")
+
+
+def test_old_keys_that_are_silent_end_with_one_click(connection, old, clock):
+    new = rotate(connection)
+    answer(new)
+    clock.shift(timedelta(hours=2))
+
+    signed_in(connection.owner).post(connection.url("end-older"))
+
+    assert answer(old) == (401, "rotated")
+
+
+def test_a_rotation_does_not_lengthen_the_life_of_keys(owner, clock):
+    ends_at = timezone.now() + timedelta(hours=2)
+    connection, _pair = connect(owner, ends_at=ends_at)
+
+    rotate(connection, Overlap.DAY)
+
+    assert connection.key_sets.retiring().get().ends_at == ends_at
 
 
 @pytest.mark.parametrize(("moved", "warnings"), [(True, 0), (False, 1)])
@@ -324,7 +406,12 @@ def test_another_end_is_told_anew_and_no_end_is_not_told(owner, clock):
 
 
 def test_the_worker_does_all_of_it():
-    jobs = {services.end_overdue, services.warn_of_expiry, services.warn_of_overlap}
+    jobs = {
+        services.end_overdue,
+        services.warn_of_expiry,
+        services.warn_of_overlap,
+        services.tell_safe_to_end,
+    }
 
     assert jobs <= {*work.ALWAYS, *work.NOW_AND_THEN}
 

@@ -18,7 +18,13 @@ from connections.autopilot.pushing import (
 )
 from connections.calls import forget_refused
 from connections.invoices.reoffers import reoffer_next
-from connections.services import end_overdue, remind_unused, warn_of_expiry, warn_of_overlap
+from connections.services import (
+    end_overdue,
+    remind_unused,
+    tell_safe_to_end,
+    warn_of_expiry,
+    warn_of_overlap,
+)
 from connections.tokens import forget_expired
 from partners.imports import send_next
 from partners.services import expire_due, warn_due
@@ -29,7 +35,7 @@ log = logging.getLogger(__name__)
 # answers how many it took, so every one may be ended in the middle, run twice, and run on several machines.
 ALWAYS = (chain_waiting, end_overdue, send_due, send_next, reoffer_next, push_next)
 NOW_AND_THEN = (
-    *(warn_due, expire_due, remind_unused, warn_of_expiry, warn_of_overlap),
+    *(warn_due, expire_due, remind_unused, warn_of_expiry, warn_of_overlap, tell_safe_to_end),
     *(tell_of_failing, forget_expired, forget_refused, forget_attempts, forget_notices),
     *(purge_closed, forget_mails, forget_sessions),
 )
