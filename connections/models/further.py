@@ -91,6 +91,10 @@ class FurtherOrganisation(Standing, models.Model):
         return self.connection.key
 
     @property
+    def is_autopilot(self):
+        return self.connection.is_autopilot
+
+    @property
     def name(self):
         return self.connection.name
 

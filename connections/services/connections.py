@@ -299,14 +299,19 @@ def end_partnership(*, partnership, by) -> None:
 
 def refuse_conflicts(organisation, app, administration, *, confirmed) -> None:
     """Raise AlreadyConnected for a second live connection of a package to an administration, and ConfirmFirst
-    for one of another package that nobody has confirmed (R22). The organisation is locked."""
+    for one of another package that nobody has confirmed (R22). The organisation is locked.
+
+    Where nobody named an administration, packages that call by themselves are not taken for rivals: a shop
+    and a bookkeeping package are connected side by side every day.
+    """
     places = live_places_at(organisation)
     same = of_administration(places, administration)
     for place in places:
         if place.app == app and (place in same or place.administration == administration):
             raise AlreadyConnected(place)
-    if same and not confirmed:
-        raise ConfirmFirst(same)
+    rivals = [place for place in same if administration or place.is_autopilot]
+    if rivals and not confirmed:
+        raise ConfirmFirst(rivals)
 
 
 def live_places_at(organisation) -> list[Standing]:

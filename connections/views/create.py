@@ -128,10 +128,12 @@ def create(request, organisation, app):
         client_allows=organisation.let_do,
         initial={"name": app.name, **_prefilled(request)},
     )
+    places = services.live_places_at(organisation)
     context = {
         "organisation": organisation,
         "app": app,
         "form": form,
+        "others": {it.app for it in places if it.app != app and not it.known_administration},
         "steps": STEPS,
         "hindrances": _hindrances(request, organisation),
     }

@@ -478,13 +478,36 @@ def test_two_connections_to_one_administration_are_wanted_or_not_made(owner):
     assert (asked.value.connections, Connection.objects.count()) == ([first], 3)
 
 
+def test_packages_whose_administration_nobody_named_are_no_rivals(owner, connection):
+    other, _pair = connect(owner, confirmed=False)
+
+    page = (
+        signed_in(owner)
+        .get(
+            reverse(
+                "connections:create",
+                kwargs={
+                    "organisation": connection.organisation.organisation_id,
+                    "app": AppFactory().pk,
+                },
+            )
+        )
+        .text
+    )
+
+    assert "is connected to other packages too" in page
+    assert str(other.app) in page
+
+
 def test_the_form_asks_for_the_confirmation_and_loses_nothing_typed(owner, connection):
     client, app = signed_in(owner), AppFactory()
     url = reverse(
         "connections:create",
         kwargs={"organisation": connection.organisation.organisation_id, "app": app.pk},
     )
+    Connection.objects.update(reported="Bakery")
     typed = {"name": "Second one", "access": "all", "op_id": uuid.uuid4(), "ends_on": "2027-02-03"}
+    typed["administration"] = "bakery"
 
     asked = client.post(url, typed)
     done = client.post(url, {**typed, "confirmed": "on"})
