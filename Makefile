@@ -1,15 +1,18 @@
 # `make` alone lists what there is. PORT, PORTAL_DATA and the other variables of portal/settings.py come from outside.
 .POSIX:
-.PHONY: help run test check mutants install lock clean
+.PHONY: help run test test-postgres check mutants install lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
 
 run: ## serve the portal with demonstration data on http://localhost:8000/ (other port: PORT=8001 make run)
 	@sh scripts/run.sh
 
 test: ## run the tests, those in the browser too (some of them: make test ARGS="-k keys")
 	@sh scripts/test.sh $(ARGS)
+
+test-postgres: ## run them on PostgreSQL and Redis: those of DATABASE_URL and CACHE_URL, or its own
+	@sh scripts/test_postgres.sh $(ARGS)
 
 check: ## all that has to be right before a commit: style, layers, templates, settings, migrations, tests
 	@sh scripts/check.sh

@@ -1,16 +1,32 @@
-"""What a load balancer or a watchdog asks: does the process answer, and may it get work?"""
+"""What watchdogs ask: does the process answer, may it get work, does somebody have to come?"""
 
 import logging
+import math
+import shutil
+import time
 from functools import cache
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import JsonResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.access import public_page
+from portal import waiting
 
 log = logging.getLogger(__name__)
+
+WRITTEN_EVERY = 10  # seconds; the page may be asked as often as anybody likes
+FULL = 50 * 1024 * 1024  # bytes that must be free
+NEARLY_FULL = 1024 * 1024 * 1024
+
+_last_write = {"at": -math.inf}  # of this process
+WRITE = """
+    INSERT INTO portal_cache (cache_key, value, expires) VALUES ('health', '', %s)
+    ON CONFLICT (cache_key) DO UPDATE SET expires = excluded.expires
+"""
 
 
 class NotReady(Exception):
@@ -26,20 +42,27 @@ def live(request):
 @public_page
 @require_safe
 def ready(request):
-    check = "database"
-    try:
-        database_answers()
-        check = "migrations"
-        migrations_are_applied()
-    except (Error, NotReady) as error:
-        log.warning("not ready, %s: %s", check, error)
-        return JsonResponse({"status": "failing", "check": check}, status=503)
+    """503 where this process can do no work; "attention" where it can, and somebody has to come."""
+    for check, holds in NEEDED.items():
+        try:
+            holds()
+        except (Error, OSError, NotReady) as error:
+            log.warning("not ready, %s: %s", check, error)
+            return JsonResponse({"status": "failing", "check": check}, status=503)
+    found = [name for name, says in WATCHED.items() if says()]
+    if found:
+        return JsonResponse({"status": "attention", "checks": found})
     return JsonResponse({"status": "ok"})
 
 
-def database_answers():
+def database_writes():
+    """Ask the database, and now and then write into it: on a full disk it answers, and keeps nothing."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
+        if time.monotonic() - _last_write["at"] >= WRITTEN_EVERY:
+            now = connection.ops.adapt_datetimefield_value(timezone.now())
+            cursor.execute(WRITE, [now])
+            _last_write["at"] = time.monotonic()
 
 
 @cache  # once applied they stay applied; only a failure is looked at again
@@ -47,3 +70,23 @@ def migrations_are_applied():
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise NotReady("some migrations are not applied: run manage.py migrate")
+
+
+def disk_has_room():
+    if shutil.disk_usage(settings.PORTAL_DATA).free < FULL:
+        raise NotReady(f"{settings.PORTAL_DATA} is full: make room")
+
+
+def disk_is_nearly_full():
+    return shutil.disk_usage(settings.PORTAL_DATA).free < NEARLY_FULL
+
+
+NEEDED = {
+    "database": database_writes,
+    "migrations": migrations_are_applied,
+    "disk": disk_has_room,
+}
+WATCHED = {
+    "worker": waiting.late,
+    "disk": disk_is_nearly_full,
+}

@@ -1,12 +1,14 @@
 """What happens around every request."""
 
 import secrets
+import time
 
 from django.conf import settings
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.utils.cache import patch_vary_headers
 
+from portal import metrics
 from portal.logs import current_request_id
 
 
@@ -21,6 +23,18 @@ def request_id(get_response):
         finally:
             current_request_id.reset(token)
         response.headers["X-Request-ID"] = request.id
+        return response
+
+    return middleware
+
+
+def measured(get_response):
+    """Count the answer and how long it took, for those who watch."""
+
+    def middleware(request):
+        began = time.perf_counter()
+        response = get_response(request)
+        metrics.observe(request, response, time.perf_counter() - began)
         return response
 
     return middleware

@@ -16,8 +16,10 @@ PORTAL_ORGANISATION_CALLS_PER_MINUTE  most calls for one organisation, with all 
 PORTAL_BOOKS          1 serves Koppel Books too, a small bookkeeping package to try the API with, at /books/
 PORTAL_BOOKS_API      the API that Koppel Books calls (default: PORTAL_BASE_URL with /api/v1)
 PORTAL_AUTOPILOT_PRIVATE  hosts that Autopilot may call beside the public internet, such as books.lan:8443
+PORTAL_LOG            json writes each log line as a JSON object (default: text)
+PORTAL_METRICS        host:port of the figures for Prometheus, such as 127.0.0.1:9100; keep it internal
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
-CACHE_URL             redis://…; without it a table of the database
+CACHE_URL             redis://…; without it limits are counted in the database and in each web process
 """
 
 import sys
@@ -50,12 +52,18 @@ PORTAL_EMAIL_URL = _read(env.str, "PORTAL_EMAIL_URL", "")
 PORTAL_SUPPORT_EMAIL = _read(env.str, "PORTAL_SUPPORT_EMAIL", "")
 DEBUG = _read(env.bool, "PORTAL_DEBUG", False)
 PORTAL_BOOKS = _read(env.bool, "PORTAL_BOOKS", False)
+PORTAL_LOG = _read(env.str, "PORTAL_LOG", "text")
+CACHE_URL = _read(env.str, "CACHE_URL", "")
 
 _base = urlsplit(PORTAL_BASE_URL)
 if _base.scheme not in ("http", "https") or not _base.hostname:
     raise ImproperlyConfigured("PORTAL_BASE_URL must look like https://portal.example.org.")
 if PORTAL_HTTPS and _base.scheme != "https":
     raise ImproperlyConfigured("PORTAL_HTTPS=1 needs a PORTAL_BASE_URL that begins with https://.")
+if PORTAL_LOG not in ("text", "json"):
+    raise ImproperlyConfigured("PORTAL_LOG is text or json.")
+if CACHE_URL and urlsplit(CACHE_URL).scheme not in ("redis", "rediss", "unix"):
+    raise ImproperlyConfigured("CACHE_URL must look like redis://127.0.0.1:6379/0.")
 
 PORTAL_DATA.mkdir(parents=True, exist_ok=True)
 SECRET_KEY = server_keys.secret_key(PORTAL_DATA)
@@ -101,6 +109,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "portal.middleware.request_id",
+    "portal.middleware.measured",
     "django.middleware.security.SecurityMiddleware",
     "portal.middleware.security_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -157,13 +166,36 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
     }
-DATABASES["default"]["CONN_MAX_AGE"] = None
-CACHES = {
-    "default": env.cache_url("CACHE_URL", default="dbcache://portal_cache"),
-    # Counted with every call, so no table: without Redis each web process counts by itself.
-    "limits": env.cache_url("CACHE_URL", default="locmemcache://limits")
-    | ({} if "CACHE_URL" in env.ENVIRON else {"OPTIONS": {"MAX_ENTRIES": 20_000}}),
-}
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # Checked when a thread takes one, so that a database that restarted costs nobody an error.
+    DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": 20,
+        "timeout": 10,
+    }
+else:
+    raise ImproperlyConfigured(
+        "DATABASE_URL must look like postgres://user:password@host/name; without it Koppel uses SQLite."
+    )
+if CACHE_URL:
+    CACHES = dict.fromkeys(
+        ["default", "limits"], {"BACKEND": "portal.cache.RedisOrMemory", "LOCATION": CACHE_URL}
+    )
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "portal_cache",
+        },
+        # Counted with every call, so no table: each web process counts by itself.
+        "limits": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "LOCATION": "limits",
+            "OPTIONS": {"MAX_ENTRIES": 20_000},
+        },
+    }
 
 # People and their logins
 
@@ -291,25 +323,26 @@ BOOKS_AT_ONCE = 3
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {
-        "masked": {"()": "portal.logs.MaskKeys"},
-        "request_id": {"()": "portal.logs.RequestId"},
-    },
+    "filters": {"few_refusals": {"()": "portal.logs.FewRefusals"}},
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}
+        "text": {
+            "()": "portal.logs.Line",
+            "format": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        },
+        "json": {"()": "portal.logs.JsonLine"},
     },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "stream": sys.stderr,
-            "filters": ["request_id", "masked"],
-            "formatter": "line",
+            "formatter": PORTAL_LOG,
         }
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "django.request": {"level": "ERROR"},
+        "django.request": {"filters": ["few_refusals"]},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
     },

@@ -11,11 +11,15 @@ os.environ["PORTAL_DATA"] = _data
 
 from portal import server_keys  # noqa: E402
 from portal.settings import *  # noqa: E402, F403
-from portal.settings import DATABASES, PORTAL_DATA, STORAGES  # noqa: E402
+from portal.settings import CACHE_URL, CACHES, DATABASES, PORTAL_DATA, STORAGES  # noqa: E402
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, so that every thread of the served portal has a connection of its own.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(_data, "tests.sqlite3")}
+if CACHE_URL:  # every process of the tests has a database of Redis to itself
+    _number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    CACHE_URL = f"{CACHE_URL}?db={_number + 1}"
+    CACHES = {name: CACHES[name] | {"LOCATION": CACHE_URL} for name in CACHES}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 DELIVERY_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES = {

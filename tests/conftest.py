@@ -48,16 +48,27 @@ def pytest_configure():
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup):
+def django_db_setup(django_db_setup, django_db_blocker):
     """Let the emptying of all tables between tests pass the guards of the activity log."""
     from django.db import connection  # needs Django's settings
 
     from accounts.events import guards
+    from tests.serving import keep_template
 
     operations = type(connection.ops)  # a thread with an event loop has a connection of its own
     empty = operations.execute_sql_flush
     down, up = guards.down(connection.vendor), list(guards.sql(connection.vendor))
     operations.execute_sql_flush = lambda self, sql: empty(self, [*down, *sql, *up])
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock():
+            keep_template()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_counted_yet(settings):
+    """Redis remembers what other tests tried; the tables of the database forget it with each test."""
+    if settings.CACHE_URL:
+        cache.clear()
 
 
 if HAS_BROWSER:

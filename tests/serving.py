@@ -1,11 +1,13 @@
 """A real portal for tests: its own processes and folder; people and software reach it over HTTP."""
 
+import atexit
 import base64
 import http.client
 import http.cookiejar
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import sqlite3
@@ -19,7 +21,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
-import pytest
+import psycopg
 from django.conf import settings
 from django.db import connection
 
@@ -47,12 +49,51 @@ def served(data, *, workers=2):
 
 def prepare(data):
     """Make the folder of an installation whose database is a copy of the one of the tests."""
-    if connection.vendor != "sqlite":
-        pytest.skip("the processes do not depend on the database")
     (data / "static").mkdir(parents=True)
-    with closing(sqlite3.connect(data / "portal.sqlite3")) as copy:
-        connection.ensure_connection()
-        connection.connection.backup(copy)
+    if connection.vendor == "sqlite":
+        with closing(sqlite3.connect(data / "portal.sqlite3")) as copy:
+            connection.ensure_connection()
+            connection.connection.backup(copy)
+    else:
+        (data / "database_url").write_text(_copy_on_postgresql())
+
+
+def _copy_on_postgresql():
+    """The address of a new database like that of the tests before the first one; it ends with them."""
+    name = f"koppel_{secrets.token_hex(6)}"
+    _on_server(f"CREATE DATABASE {name} TEMPLATE {_template()}")
+    atexit.register(_on_server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def keep_template():
+    """Set aside the database of the tests while nobody uses it: that is when PostgreSQL copies it."""
+    connection.close()
+    connection.close_pool()
+    _on_server(f"DROP DATABASE IF EXISTS {_template()} WITH (FORCE)")
+    _on_server(f"CREATE DATABASE {_template()} TEMPLATE {connection.settings_dict['NAME']}")
+    atexit.register(_on_server, f"DROP DATABASE IF EXISTS {_template()} WITH (FORCE)")
+
+
+def _template():
+    return f"{connection.settings_dict['NAME']}_as_new"
+
+
+def _on_server(statement):
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
+        server.execute(statement)
+
+
+@contextmanager
+def database_of(data):
+    """The database of an installation, for a look past the portal."""
+    url = data / "database_url"
+    if url.exists():
+        with psycopg.connect(url.read_text(), autocommit=True) as database:
+            yield database
+    else:
+        with closing(sqlite3.connect(data / "portal.sqlite3", timeout=20)) as database:
+            yield database
 
 
 @contextmanager
@@ -90,8 +131,12 @@ def kill(process):
 
 
 def environment_of(data):
-    settings_module = {"DJANGO_SETTINGS_MODULE": "tests.served_settings"}
-    return os.environ | settings_module | {"PORTAL_DATA": str(data)}
+    variables = {"DJANGO_SETTINGS_MODULE": "tests.served_settings", "PORTAL_DATA": str(data)}
+    if (data / "database_url").exists():
+        variables["DATABASE_URL"] = (data / "database_url").read_text()
+    if settings.CACHE_URL:
+        variables["CACHE_URL"] = settings.CACHE_URL
+    return os.environ | variables
 
 
 def log_of(data):
@@ -196,7 +241,7 @@ def free_port():
 
 def wait_for(url):
     for _ in range(300):
-        with suppress(URLError, ConnectionError), urlopen(url):  # noqa: S310
+        with suppress(URLError, ConnectionError, TimeoutError), urlopen(url, timeout=5):
             return
         time.sleep(0.1)
     raise AssertionError(f"{url} does not answer")

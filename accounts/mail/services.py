@@ -13,6 +13,7 @@ from django.utils import timezone, translation
 
 from accounts.mail.groups import GROUP_OF
 from accounts.mail.models import Mail, Notice
+from portal.metrics import MAILS
 
 log = logging.getLogger(__name__)
 
@@ -159,8 +160,10 @@ def _send(mail, connection):
     try:
         message.send()
     except Exception as error:
+        MAILS.labels("failed").inc()
         _put_off(mail, error)
     else:
+        MAILS.labels("sent").inc()
         Mail.objects.filter(pk=mail.pk).update(sent_at=timezone.now(), last_error="")
 
 

@@ -8,19 +8,16 @@ RAW_CASES=50000 sends that many; without it a few.
 import os
 import random
 import re
-import shutil
 import socket
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings
 
-from tests.factories import connect
-from tests.serving import prepare, serving
+from tests.serving import served
 from tests.software import basic
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 CASES = int(os.environ.get("RAW_CASES", "120"))
 AUTH = "Authorization: {auth}\r\n"
@@ -74,19 +71,15 @@ TRICKS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def portal(tmp_path):
-    """A served portal that knows the keys which the test has made."""
-    connection, pair = connect()
-    data = tmp_path / "data"
-    prepare(data)
-    shutil.copytree(settings.PORTAL_DATA / "secrets", data / "secrets", dirs_exist_ok=True)
-    with serving(data) as portal:
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory, django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock(), served(tmp_path_factory.mktemp("raw") / "data") as portal:
+        made = next(made for made in portal.demo["connections"] if made["app"] == "Yuki")
         portal.values = {
-            "auth": basic(pair.app_key, pair.secret.reveal()),
-            "key": pair.app_key,
-            "secret": pair.secret.reveal(),
-            "org": connection.organisation.organisation_id,
+            "auth": basic(made["app_key"], made["secret"]),
+            "key": made["app_key"],
+            "secret": made["secret"],
+            "org": made["organisation"],
         }
         yield portal
 

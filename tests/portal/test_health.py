@@ -1,13 +1,22 @@
-import pytest
-from django.db import OperationalError
-from django.db.migrations.recorder import MigrationRecorder
+import math
+import os
+import subprocess
+from datetime import timedelta
 
-from portal import health
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+
+from accounts.mail.models import Mail
+from accounts.mail.services import queue
+from portal import health, waiting
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered():
     health.migrations_are_applied.cache_clear()
+    health._last_write["at"] = -math.inf
     yield
     health.migrations_are_applied.cache_clear()
 
@@ -23,7 +32,7 @@ def test_not_ready_without_the_database_and_silent_about_the_reason(client, db, 
     def refuse():
         raise OperationalError("could not connect to db.internal as koppel")
 
-    monkeypatch.setattr(health, "database_answers", refuse)
+    monkeypatch.setitem(health.NEEDED, "database", refuse)
 
     answer = client.get("/health/ready")
 
@@ -46,8 +55,49 @@ def test_live_asks_nothing_of_the_database(client, django_assert_num_queries, db
         assert client.get("/health/live").status_code == 200
 
 
-def test_ready_costs_one_query_once_the_migrations_are_known(client, django_assert_num_queries, db):
+def test_ready_costs_few_queries_once_the_migrations_are_known(
+    client, django_assert_num_queries, db
+):
     client.get("/health/ready")
 
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(1 + len(waiting.PROMPT)):
         client.get("/health/ready")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_not_ready_while_the_disk_is_full(client, db, settings, tmp_path):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "koppel", tmp_path], check=True)
+    try:
+        settings.PORTAL_DATA = tmp_path
+        answer = client.get("/health/ready")
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+    assert (answer.status_code, answer.json()["check"]) == (503, "disk")
+
+
+def test_what_is_asked_often_is_written_seldom(client, db):
+    for _ in range(3):
+        client.get("/health/ready")
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT expires FROM portal_cache WHERE cache_key = 'health'")
+        first = cursor.fetchall()
+        health._last_write["at"] -= health.WRITTEN_EVERY
+        client.get("/health/ready")
+        cursor.execute("SELECT expires FROM portal_cache WHERE cache_key = 'health'")
+        assert cursor.fetchall() > first
+
+
+def test_mails_that_nobody_sends_call_for_somebody(client, db):
+    with transaction.atomic():
+        queue("account_deleted", to="a@b.example", language="en")
+    assert client.get("/health/ready").json() == {"status": "ok"}
+    Mail.objects.update(send_after=timezone.now() - timedelta(minutes=11))
+
+    answer = client.get("/health/ready")
+
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "attention", "checks": ["worker"]},
+    )

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from tests.serving import free_port, prepare, processes_of, wait_for
+from tests.serving import environment_of, free_port, prepare, processes_of, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -20,12 +20,8 @@ def environment(tmp_path_factory, django_db_setup, django_db_blocker):
     data = tmp_path_factory.mktemp("installation") / "data"
     with django_db_blocker.unblock():
         prepare(data)
-    return {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "portal.settings",
-        "PORTAL_DATA": str(data),
-        "PORT": str(free_port()),
-    }
+    as_shipped = {"DJANGO_SETTINGS_MODULE": "portal.settings", "PORT": str(free_port())}
+    return environment_of(data) | as_shipped
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import socket
-import sqlite3
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
@@ -18,7 +17,7 @@ from django.conf import settings
 
 from portal.demo import story
 from tests.connections.test_pages import SECRET
-from tests.serving import Caller, Person, kill, served, serving
+from tests.serving import Caller, Person, database_of, kill, served, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -199,9 +198,10 @@ def test_a_file_of_requests_survives_kill_9_and_mails_each_client_once(tmp_path)
 
     assert 0 < len(before) < LINES
     assert sorted(requested(data)) == sorted(f"c{n}@many.example" for n in range(LINES))
-    with closing(sqlite3.connect(data / "portal.sqlite3")) as database:
+    with database_of(data) as database:
         [finished] = database.execute(
-            "SELECT finished_at FROM partners_batch WHERE uuid = ?", [batch.replace("-", "")]
+            "SELECT finished_at FROM partners_batch"
+            f" WHERE replace(CAST(uuid AS text), '-', '') = '{batch.replace('-', '')}'"
         ).fetchone()
     assert finished
 
@@ -221,8 +221,8 @@ def send_file(person, lines):
 
 def requested(data):
     """The addresses to which a mail with a request was written, as often as it was."""
-    with closing(sqlite3.connect(data / "portal.sqlite3", timeout=20)) as database:
-        rows = database.execute('SELECT "to" FROM mail_mail WHERE "to" LIKE ?', ["%@many.example"])
+    with database_of(data) as database:
+        rows = database.execute("""SELECT "to" FROM mail_mail WHERE "to" LIKE '%@many.example'""")
         return [to for [to] in rows]
 
 

@@ -1,0 +1,66 @@
+"""Redis while it answers, and the memory of this process while it does not."""
+
+import logging
+import time
+
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+LEFT_ALONE = 5  # seconds, after which Redis is asked again
+PATIENCE = 0.5  # seconds for one answer
+
+
+class RedisOrMemory(BaseCache):
+    """What lies here counts tries to sign in and calls of the API, and decides nothing else.
+
+    A Redis that is away costs exactness: every process then counts by itself. No page waits for it twice.
+    """
+
+    def __init__(self, server, params):
+        super().__init__(params)
+        options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+        self._redis = RedisCache(server, params | {"OPTIONS": options | params.get("OPTIONS", {})})
+        self._memory = LocMemCache("while-redis-is-away", params | {"OPTIONS": {}})
+        self._ask_again_at = 0.0
+
+    def _do(self, name, *args, **kwargs):
+        if time.monotonic() >= self._ask_again_at:
+            try:
+                return getattr(self._redis, name)(*args, **kwargs)
+            except RedisError as error:
+                log.warning("Redis does not answer (%s): counted in memory", type(error).__name__)
+                self._ask_again_at = time.monotonic() + LEFT_ALONE
+        return getattr(self._memory, name)(*args, **kwargs)
+
+    def add(self, *args, **kwargs):
+        return self._do("add", *args, **kwargs)
+
+    def get(self, *args, **kwargs):
+        return self._do("get", *args, **kwargs)
+
+    def set(self, *args, **kwargs):
+        return self._do("set", *args, **kwargs)
+
+    def touch(self, *args, **kwargs):
+        return self._do("touch", *args, **kwargs)
+
+    def delete(self, *args, **kwargs):
+        return self._do("delete", *args, **kwargs)
+
+    def incr(self, *args, **kwargs):
+        return self._do("incr", *args, **kwargs)
+
+    def clear(self):
+        return self._do("clear")
+
+    def answers(self) -> bool:
+        """Whether Redis itself takes and gives back a value now."""
+        try:
+            self._redis.set("answers", 1, 60)
+            return self._redis.get("answers") == 1
+        except RedisError:
+            return False

@@ -1,0 +1,67 @@
+"""What is in a log line, what never is, and how many lines a flood makes."""
+
+import json
+import logging
+
+import pytest
+
+from connections import keys
+from portal.logs import JsonLine, Line, current_request_id
+
+HOSTILE = ["\n2026-01-01 INFO forged", "\x1b[31mred", "\u2028", "\x00", "\ud800", '"}{', "é" * 5000]
+
+
+@pytest.fixture
+def lines():
+    """What loggers write with each of our two formatters."""
+    kept = {"text": [], "json": []}
+
+    class Keep(logging.Handler):
+        def emit(self, record):
+            kept["text"].append(Line("{request_id} {message}", style="{").format(record))
+            kept["json"].append(JsonLine().format(record))
+
+    handler = Keep()
+    logging.getLogger("portal").addHandler(handler)
+    yield kept
+    logging.getLogger("portal").removeHandler(handler)
+
+
+def test_a_line_names_its_request_and_masks_secrets_in_tracebacks_too(lines):
+    secret = keys.make_pair().secret.reveal()
+    token = current_request_id.set("req_1")
+    try:
+        raise ValueError(secret)
+    except ValueError:
+        logging.getLogger("portal").exception("failed with %s", secret)
+    finally:
+        current_request_id.reset(token)
+
+    said = json.loads(lines["json"][0])
+    assert (said["request_id"], said["message"]) == ("req_1", "failed with [masked]")
+    assert "ValueError: [masked]" in said["traceback"]
+    assert secret not in lines["json"][0] + lines["text"][0]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_is_logged_stays_one_line_of_json(lines, text):
+    logging.getLogger("portal").warning("heard %s", text)
+
+    assert json.loads(lines["json"][0])["message"] == f"heard {text}"
+    assert lines["json"][0].isprintable()
+    assert lines["text"][0].isprintable()
+
+
+def test_a_flood_of_refusals_makes_few_lines_and_tells_how_many_it_left_out(client, db, caplog):
+    few = logging.getLogger("django.request").filters[0]
+    few._seen.clear()
+    for _ in range(500):
+        client.get("/api/v1/me")
+    assert len(caplog.records) == few.MOST
+    assert caplog.records[0].getMessage() == "401 GET api/v1/me"
+
+    few._minute -= 1
+    client.get("/invitations/key-of-a-link/")
+
+    last = caplog.records[-1].getMessage()
+    assert last == "410 GET invitations/<str:token>/ (not written before: 480 × 401)"

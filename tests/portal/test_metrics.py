@@ -1,0 +1,86 @@
+"""What Prometheus sees: figures of all processes, at an address of their own."""
+
+from dataclasses import replace
+from urllib.request import urlopen
+
+import pytest
+from django.db import transaction
+from prometheus_client import REGISTRY
+
+from accounts.events.models import Action
+from accounts.events.services import record
+from accounts.mail.services import queue, send_due
+from connections.models import Access
+from portal import metrics, waiting
+from tests.factories import EnvironmentFactory, connect
+from tests.serving import free_port
+from tests.software import Software
+
+pytestmark = pytest.mark.django_db
+
+
+def figure(name, **labels):
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+def test_calls_are_counted_by_function_and_outcome_and_refusals_by_reason():
+    connection, pair = connect(access=Access.CHOSEN, functions=["GetInboxDocument"])
+    software = Software(pair, connection.organisation)
+    stranger = Software(replace(pair, secret=connect()[1].secret), connection.organisation)
+    before = {
+        "ok": figure("koppel_calls_total", function="me", outcome="ok"),
+        "refused": figure("koppel_refusals_total", code="ERRCDO4000011", reason="key"),
+        "unknown": figure("koppel_refusals_total", code="ERRIAU6000007", reason=""),
+    }
+
+    software.me()
+    software.send(b"<Invoice/>")
+    stranger.me()
+
+    assert figure("koppel_calls_total", function="me", outcome="ok") == before["ok"] + 1
+    refused = figure("koppel_refusals_total", code="ERRCDO4000011", reason="key")
+    assert refused == before["refused"] + 1
+    unknown = figure("koppel_refusals_total", code="ERRIAU6000007", reason="")
+    assert unknown == before["unknown"] + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "status"),
+    [("/accounts/login/", "page", 200), ("/admin/", "desk", 302), ("/health/live", "health", 200)],
+)
+def test_answers_are_counted_by_kind_and_status(client, path, kind, status):
+    before = figure("koppel_requests_total", kind=kind, status=str(status))
+
+    client.get(path)
+
+    assert figure("koppel_requests_total", kind=kind, status=str(status)) == before + 1
+
+
+def test_the_figures_are_shown_at_their_own_address_with_what_waits():
+    environment = EnvironmentFactory()
+    with transaction.atomic():
+        record(Action.USER_JOINED, by=None, subject=environment, environment=environment)
+        queue("account_deleted", to="a@b.example", language="en")
+    port = free_port()
+    end = metrics.show("127.0.0.1", port, waiting.Figures())
+    try:
+        shown = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    finally:
+        end()
+    assert "koppel_requests_total" in shown
+    # (the thread that answers has a connection of its own, which sees nothing of this test)
+    assert 'koppel_waiting{queue="mails"}' in shown
+
+
+def test_mails_are_counted():
+    before = figure("koppel_mails_total", outcome="sent")
+    with transaction.atomic():
+        queue("account_deleted", to="a@b.example", language="en")
+
+    send_due()
+
+    assert figure("koppel_mails_total", outcome="sent") == before + 1
+
+
+def test_pages_do_not_show_the_figures(client):
+    assert client.get("/metrics").status_code == 404
