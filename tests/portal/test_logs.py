@@ -21,10 +21,12 @@ def lines():
             kept["text"].append(Line("{request_id} {message}", style="{").format(record))
             kept["json"].append(JsonLine().format(record))
 
-    handler = Keep()
-    logging.getLogger("portal").addHandler(handler)
+    handler, logger = Keep(), logging.getLogger("portal")
+    logger.addHandler(handler)
+    logger.propagate = False  # pytest's own record of logs cannot be sent from process to process
     yield kept
-    logging.getLogger("portal").removeHandler(handler)
+    logger.propagate = True
+    logger.removeHandler(handler)
 
 
 def test_a_line_names_its_request_and_masks_secrets_in_tracebacks_too(lines):
