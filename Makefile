@@ -14,7 +14,7 @@ test: ## run the tests, those in the browser too (some of them: make test ARGS="
 test-postgres: ## run them on PostgreSQL and Redis: those of DATABASE_URL and CACHE_URL, or its own
 	@sh scripts/test_postgres.sh $(ARGS)
 
-check: ## all that has to be right before a commit: style, layers, templates, settings, migrations, tests
+check: ## all that has to be right before a commit: style, layers, templates, settings, migrations, tests on every database
 	@sh scripts/check.sh
 
 mutants: ## spoil the rights and the roles in every way mutmut knows, and count how many the tests notice

@@ -24,3 +24,4 @@ step python scripts/messages.py
 production check --deploy --fail-level WARNING
 production makemigrations --check --dry-run
 step sh scripts/test.sh
+step sh scripts/test_postgres.sh

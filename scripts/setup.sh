@@ -58,21 +58,21 @@ playwright_runs() {
     .venv/bin/playwright --version >/dev/null 2>&1
 }
 
-# What the tests drive: a browser, curl for the session of docs/api.md, and in CI the gateways of docs/gateways.md,
-# which start a server where they are installed
+# What the tests drive: a browser, curl for the session of docs/api.md, and in CI the servers that stand beside or
+# in front of a portal; what listens by itself once it is installed comes to nobody's own machine
 has_tools() {
-    has_chromium && command -v curl >/dev/null && has_gateways
+    has_chromium && command -v curl >/dev/null && has_servers
 }
 
-has_gateways() {
-    [ -z "${CI:-}" ] || [ -x /usr/sbin/nginx ]
+has_servers() {
+    [ -z "${CI:-}" ] || { [ -x /usr/sbin/nginx ] && command -v redis-server >/dev/null; }
 }
 
 get_tools() {
     sh scripts/apt.sh chromium curl libatomic1 fonts-dejavu-core ||
         echo "Without Chromium and curl the tests that need them are left out." >&2
-    has_gateways || sh scripts/apt.sh nginx-light caddy ||
-        echo "Without nginx and Caddy the tests of docs/gateways.md are left out." >&2
+    has_servers || sh scripts/apt.sh nginx-light caddy redis-server ||
+        echo "Without nginx, Caddy and Redis the tests that need them are left out." >&2
 }
 
 if ! cmp -s "$lock" "$stamp"; then
