@@ -4,6 +4,7 @@ from dataclasses import replace
 from urllib.request import urlopen
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 from prometheus_client import REGISTRY
 
@@ -84,3 +85,12 @@ def test_mails_are_counted():
 
 def test_pages_do_not_show_the_figures(client):
     assert client.get("/metrics").status_code == 404
+
+
+def test_every_figure_is_explained():
+    explained = (settings.BASE_DIR / "docs" / "watching.md").read_text()
+    names = [metric.name for metric in REGISTRY.collect() if metric.name.startswith("koppel_")]
+
+    assert len(names) == 5
+    assert [name for name in names if name not in explained] == []
+    assert [name for name in waiting.queues() if f"`{name}`" not in explained] == []
