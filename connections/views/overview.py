@@ -123,7 +123,7 @@ def _state_of(connections, user):
         .values(*_NAMED)
         .annotate(calls=Sum("calls"), last_at=Max("last_at"))
         .order_by("-last_at")[:SHOWN],
-        "suspended": connections.suspended().for_list()[:SHOWN],
+        "stopped": connections.stopped().for_list()[:SHOWN],
         "without_keys": connections.without_keys().for_list()[:SHOWN],
         "expiring": connections.expiring().for_list().order_by("keys_end_at")[:SHOWN],
         "unused": connections.unused_for(UNUSED_AFTER).for_list().order_by("-created_at")[:SHOWN],
