@@ -214,12 +214,21 @@ def _lines(user, permission, organisation, function):
     return [*lines, _membership_line(organisation, people)]
 
 
-def integrations_lines(user, environment) -> list[Line]:
+def integrations_lines(user, environment, *sides) -> list[Line]:
     """What `environment` lacks for keys that it pays for, each with whom to ask; empty when nothing (R8).
 
-    Of another environment than the user's, people are not named.
+    `sides` are the others that must not be blocked for that. Of another environment than the user's, people
+    are not named.
     """
-    lines = []
+    lines = [
+        Line(
+            False,
+            _("Support has blocked %(environment)s") % {"environment": side.name},
+            _("Wait until support unblocks it."),
+        )
+        for side in dict.fromkeys([environment, *sides])
+        if side.is_blocked
+    ]
     if not environment.plan_includes_integrations:
         words = {"environment": environment.name, "plan": environment.get_plan_display()}
         label = (

@@ -84,8 +84,10 @@ def _overview(request, connections, organisation=None):
 
 def _hindrances(user, organisation=None):
     """What whoever pays lacks for keys: of this organisation, or of the own environment (R8)."""
-    payer = services.payer_for(user, organisation) if organisation else user.environment
-    return integrations_lines(user, payer)
+    if organisation is None:
+        return integrations_lines(user, user.environment)
+    payer = services.payer_for(user, organisation)
+    return integrations_lines(user, payer, organisation.environment)
 
 
 # What names a connection in a row about its calls.
