@@ -19,6 +19,7 @@ from connections.invoices.models import Invoice, Offer, Reoffer
 from connections.models import Connection, FurtherOrganisation, Gateway, KeySet
 from partners import imports
 from partners import services as partners
+from partners.models import MandateApp
 from partners.refusals import CannotAnswerNow
 from tests.autopilot.conftest import allow as allow
 from tests.autopilot.conftest import package as package
@@ -152,7 +153,7 @@ def test_keys_for_several_organisations_stop_for_the_blocked_one_alone(made, ask
 def test_a_slow_upload_does_not_commit_after_the_block(made, side):
     connection, _pair = made
     key_set = KeySet.objects.for_call().get(connection=connection)
-    call = Call(key_set, key_set.connection, place=key_set.connection)
+    call = Call(key_set, now(connection))
     block(side)
 
     with pytest.raises(ApiError) as refused:
@@ -224,7 +225,7 @@ def test_a_client_sees_that_its_accountant_is_blocked_and_takes_over(
 
     assert Software(new, connection.organisation).me().status_code == 200
     assert Software(pair, connection.organisation).me().status_code == 401
-    assert now(connection).status == "never_used"
+    assert now(connection).status == "active"
 
 
 def test_nobody_of_a_blocked_accountancy_can_be_made_the_owner(made, boss, asker, member, let):
@@ -254,8 +255,10 @@ def test_an_accountant_sees_that_a_client_is_blocked(browser_of, made, asker, bo
         )
     ]
 
-    assert clients.context["counts"] == [(portfolio.Word.BLOCKED, 1)]
-    assert "Blocked by support" in visitor.get(reverse("connections:clients-csv")).content.decode()
+    assert clients.context["counts"] == [(portfolio.Word.BLOCKED, 2)]
+    assert (
+        "Blocked by support" in visitor.get(reverse("connections:clients-csv")).getvalue().decode()
+    )
     assert all(f"Support blocked {member.user.environment} on" in page for page in pages)
     assert connection.url("take-over") not in pages[0]
     assert not any("nobody ordered" in page for page in pages)
@@ -270,12 +273,12 @@ def test_the_portfolio_is_filtered_by_the_word(browser_of, made, boss, member, w
     assert found == (word == portfolio.Word.BLOCKED)
 
 
-def test_a_cell_says_blocked_where_another_accountancy_is_blocked(browser_of, boss, made, member):
+def test_a_cell_says_blocked_where_another_accountancy_is_blocked(browser_of, boss, let, member):
     other = UserFactory(advanced=True, environment__accountant=True)
     app = AppFactory()
     let_in(other, member, app=app)
     connect(other, member.organisation, app=app)
-    let_in(boss, member, app=app)
+    MandateApp.objects.create(mandate=let, app=app)
 
     block(other.environment)
 
@@ -294,6 +297,7 @@ def test_pages_cost_the_same_for_one_blocked_connection_and_for_three(
         return len(queries)
 
     unblock = block(asker.environment)
+    cost("/")  # the session is new
     one = [cost(url) for url in ("/", OVERVIEW)]
     unblock()
     for name in ("Second", "Third"):
@@ -316,7 +320,15 @@ def test_no_keys_are_made_while_a_side_is_blocked(made, side, asker, boss, membe
         with pytest.raises(EnvironmentBlocked):
             service(connection=now(connection), by=actor, op_id=uuid.uuid4(), **values)
     with pytest.raises(EnvironmentBlocked):
-        connect(asker, member.organisation, by=actor, owner=asker)
+        services.create_connection(
+            organisation=member.organisation,
+            app=AppFactory(),
+            name="Shop",
+            access="all",
+            owner=asker,
+            by=actor,
+            op_id=uuid.uuid4(),
+        )
     assert KeySet.objects.count() == 1
 
 
@@ -404,7 +416,7 @@ def test_a_sender_hears_at_once_that_a_blocked_receiver_is_not_reached(seller, r
     assert (refused.status_code, refused.json()["code"]) == (422, "ERRSND4000001")
     assert again.status_code == 201
     sent = Invoice.objects.order_by("pk").values_list("status", "receiver")
-    assert list(sent) == [("failed", None), ("received", receiver.organisation_id)]
+    assert list(sent) == [("delivery failed", None), ("received", receiver.organisation_id)]
 
 
 def test_invoices_for_keys_of_a_blocked_accountancy_wait_for_them(seller, receiver, asker):
@@ -462,6 +474,7 @@ def test_a_re_offer_waits_and_goes_on(seller, receiver, asker, whose, monkeypatc
 
 
 def test_a_file_of_requests_waits_and_goes_on(asker):
+    AppFactory(name="Bookwise")
     batch = started(3, asker)
     unblock = block(asker.environment)
 
@@ -521,12 +534,8 @@ def test_keys_made_at_the_instant_of_a_block_are_told_and_open_nothing():
         told = client.user.notices.get(template="environment_blocked").text
         assert ("(Second)" in told) == (not isinstance(second, Exception))
         blocking.unblock(environment=boss.environment, by=support)
-        assert (
-            Software(pair if isinstance(new, Exception) else new, client.organisation)
-            .me()
-            .status_code
-            == 200
-        )
+        keys = pair if isinstance(new, Exception) else new
+        assert Software(keys, client.organisation).me().status_code == 200
 
 
 @pytest.mark.slow
