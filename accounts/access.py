@@ -33,6 +33,7 @@ class Gate:
 
     kind: str
     permission: Permission | None = None
+    while_blocked: bool = True  # whether it lets people of a blocked environment in (decision 33)
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,25 @@ def personal_page(view):
     return _stamped(view, Gate("personal"))
 
 
-def environment_page(permission):
-    """For people of an environment whose role grants `permission`; others get the checklist with 403."""
+def environment_page(permission, *, while_blocked=False):
+    """For people of an environment whose role grants `permission`; others get the checklist with 403.
+
+    While support blocks the environment they read why instead, unless `while_blocked` says that the page is
+    about the person alone.
+    """
 
     def decorator(view):
         @wraps(view)
         def gated(request, *args, **kwargs):
             if not request.user.environment_id:
                 return render(request, "accounts/no_environment.html", status=403)
+            if request.user.environment.is_blocked and not while_blocked:
+                return _blocked_page(request)
             if not request.user.may(permission):
                 return _checklist_page(request, permission)
             return view(request, *args, **kwargs)
 
-        return _stamped(gated, Gate("environment", permission))
+        return _stamped(gated, Gate("environment", permission, while_blocked))
 
     return decorator
 
@@ -91,12 +98,15 @@ def organisation_page(permission, function=None):
 
     People of a partner get in where `permission` is open to partners and the client allows them the API
     function `function`, when the page shows what that function would.
-    Strangers get 404, colleagues from whom something is missing 403 with the checklist (R3, R4).
+    Strangers get 404, colleagues from whom something is missing 403 with the checklist (R3, R4). People of a
+    blocked environment read why, whatever they ask for.
     """
 
     def decorator(view):
         @wraps(view)
         def gated(request, *args, organisation, **kwargs):
+            if request.user.environment_id and request.user.environment.is_blocked:
+                return _blocked_page(request)
             organisation = _visible_organisation(request.user, organisation)
             if not all(
                 line.ok for line in _lines(request.user, permission, organisation, function)
@@ -105,7 +115,7 @@ def organisation_page(permission, function=None):
             request.organisation = organisation
             return view(request, *args, organisation=organisation, **kwargs)
 
-        return _stamped(gated, Gate("organisation", permission))
+        return _stamped(gated, Gate("organisation", permission, while_blocked=False))
 
     return decorator
 
@@ -204,12 +214,21 @@ def _lines(user, permission, organisation, function):
     return [*lines, _membership_line(organisation, people)]
 
 
-def integrations_lines(user, environment) -> list[Line]:
+def integrations_lines(user, environment, *sides) -> list[Line]:
     """What `environment` lacks for keys that it pays for, each with whom to ask; empty when nothing (R8).
 
-    Of another environment than the user's, people are not named.
+    `sides` are the others that must not be blocked for that. Of another environment than the user's, people
+    are not named.
     """
-    lines = []
+    lines = [
+        Line(
+            False,
+            _("Support has blocked %(environment)s") % {"environment": side.name},
+            _("Wait until support unblocks it."),
+        )
+        for side in dict.fromkeys([environment, *sides])
+        if side.is_blocked
+    ]
     if not environment.plan_includes_integrations:
         words = {"environment": environment.name, "plan": environment.get_plan_display()}
         label = (
@@ -235,6 +254,11 @@ def _who_activates(user, environment):
         return format_html('<a href="{}">{}</a>', url, _("Read the terms and activate it"))
     how = _("An administrator can activate it: {people}.")
     return format_html(how, people=Administrators(environment))
+
+
+def _blocked_page(request):
+    context = {"environment": request.user.environment, "support": whom_to_ask()}
+    return render(request, "accounts/blocked.html", context, status=403)
 
 
 def _checklist_page(request, permission, organisation=None, function=None):

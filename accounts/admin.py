@@ -7,6 +7,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import closing
+from accounts.admin_blocking import Blocking
 from accounts.forgetting import forget_removed
 from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
 from accounts.refusals import Refused
@@ -67,7 +68,7 @@ class UserAdmin(KeptAdmin):
 
 
 @admin.register(Environment)
-class EnvironmentAdmin(KeptAdmin):
+class EnvironmentAdmin(Blocking, KeptAdmin):
     list_display = ["name", "plan", "accountant_right", "blocked_at", "closed_at", "created_at"]
     list_filter = ["plan", "accountant_right", ("closed_at", admin.EmptyFieldListFilter)]
     actions = ["open_again"]
@@ -78,11 +79,11 @@ class EnvironmentAdmin(KeptAdmin):
         "users__email",
     ]
     fields = [
-        *("name", "plan", "accountant_right", "blocked_at", "closed_at", "purged_at"),
-        *("created_at", "integrations_terms", "integrations_at", "integrations_by"),
+        *("name", "plan", "accountant_right", "blocked_at", "blocked_because", "closed_at"),
+        *("purged_at", "created_at", "integrations_terms", "integrations_at", "integrations_by"),
     ]
     readonly_fields = [
-        *("closed_at", "purged_at", "created_at"),
+        *("blocked_at", "blocked_because", "closed_at", "purged_at", "created_at"),
         *("integrations_terms", "integrations_at", "integrations_by"),
     ]
 

@@ -37,7 +37,10 @@ class Environment(models.Model):
         help_text=_("In the Invoice Portal every key that this environment pays for is suspended."),
     )
     accountant_right = models.BooleanField(_("may send authorisation requests"), default=False)
-    blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
+    blocked_at = models.DateTimeField(_("blocked"), null=True, editable=False)
+    blocked_because = models.CharField(
+        _("why it is blocked"), max_length=300, blank=True, editable=False
+    )
     closed_at = models.DateTimeField(_("closed"), null=True, editable=False)
     purged_at = models.DateTimeField(_("purged"), null=True, editable=False)
     integrations_terms = models.CharField(max_length=20, blank=True, editable=False)
@@ -54,7 +57,11 @@ class Environment(models.Model):
                 | models.Q(integrations_at__isnull=False, integrations_by__isnull=False)
                 & ~models.Q(integrations_terms=""),
                 name="integrations_have_terms_a_time_and_a_person",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(blocked_at__isnull=False) | models.Q(blocked_because=""),
+                name="only_what_is_blocked_has_a_reason_for_it",
+            ),
         ]
 
     def __str__(self):
@@ -78,7 +85,12 @@ class Environment(models.Model):
     @property
     def accountant_stands(self):
         """Whether it has the accountant right, and is neither blocked by support nor closed."""
-        return self.accountant_right and self.blocked_at is None and self.closed_at is None
+        return self.accountant_right and not self.is_blocked and self.closed_at is None
+
+    @property
+    def is_blocked(self):
+        """Whether support has blocked it (decision 33)."""
+        return self.blocked_at is not None
 
     @property
     def event_subject(self):
@@ -271,6 +283,8 @@ class OrganisationQuerySet(models.QuerySet):
     def in_sight_of(self, user):
         """Those of the user's environment, and those that let it in by an Active partnership (R4).
 
+        None while support blocks the user's environment.
+
         `let_in` is the client's mandate to the environment of `user`, where the partnership is the way.
         """
         active = models.Q(
@@ -279,9 +293,9 @@ class OrganisationQuerySet(models.QuerySet):
             mandates__ended_at__isnull=True,
         )
         not_blocked = Environment.objects.filter(pk=user.environment_id, blocked_at__isnull=True)
-        let_in = models.Q(let_in__isnull=False) & models.Q(models.Exists(not_blocked))
         return self.annotate(let_in=models.FilteredRelation("mandates", condition=active)).filter(
-            models.Q(environment=user.environment_id) | let_in
+            models.Q(environment=user.environment_id) | models.Q(let_in__isnull=False),
+            models.Exists(not_blocked),
         )
 
     def reachable_by(self, user, function=None):
@@ -301,8 +315,10 @@ class OrganisationQuerySet(models.QuerySet):
         return self.order_by("name", "pk")
 
     def of_open_environments(self):
-        """Without those of closed environments, which invoices reach no more."""
-        return self.filter(environment__closed_at__isnull=True)
+        """Without those of closed and blocked environments, which invoices do not reach."""
+        return self.filter(
+            environment__closed_at__isnull=True, environment__blocked_at__isnull=True
+        )
 
     def in_words(self, most=10):
         """The first names, as in "A, B, …"; empty when there is none."""
@@ -320,10 +336,12 @@ class OrganisationQuerySet(models.QuerySet):
     def known_by(self, *, addresses, registration_number="", country=""):
         """The organisations that these identifiers name, in the order of `addresses`, the number last.
 
-        Those of closed environments are left out.
+        Those of closed and blocked environments are left out.
         """
         found_addresses = ElectronicAddress.objects.filter(
-            value__in=addresses, organisation__environment__closed_at__isnull=True
+            value__in=addresses,
+            organisation__environment__closed_at__isnull=True,
+            organisation__environment__blocked_at__isnull=True,
         )
         by_address = {
             address.value: address.organisation

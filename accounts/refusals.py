@@ -49,6 +49,39 @@ class NothingToOpen(Refused):
         )
 
 
+class EnvironmentBlocked(Refused):
+    """Support has blocked `environment`: nothing goes out of it or into it now."""
+
+    def __init__(self, environment):
+        super().__init__(
+            _("Support has blocked %(environment)s, so this is not possible now. Ask %(support)s.")
+            % {"environment": environment.name, "support": whom_to_ask()}
+        )
+
+
+def refuse_blocked(*environments) -> None:
+    """Raise EnvironmentBlocked for the first of `environments` that is blocked."""
+    for environment in environments:
+        if environment.is_blocked:
+            raise EnvironmentBlocked(environment)
+
+
+class BlockedAlready(Refused):
+    def __init__(self, environment):
+        super().__init__(
+            _("%(environment)s is blocked already. To change the reason, unblock it first.")
+            % {"environment": environment.name}
+        )
+
+
+class NotBlocked(Refused):
+    def __init__(self, environment):
+        super().__init__(
+            _("%(environment)s is not blocked: somebody has unblocked it already.")
+            % {"environment": environment.name}
+        )
+
+
 class AddressInUse(Refused):
     def __init__(self, email):
         super().__init__(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.db import models, transaction
 from django.shortcuts import render
 
+from accounts.mail.services import tell
 from accounts.models import User
 
 
@@ -27,20 +28,20 @@ def _nothing(about):
     return {}
 
 
-def _nobody(losses, by):
-    pass
+def _nobody(losses):
+    return {}
 
 
-_watcher = {"look": _nothing, "tell": _nobody}
+_watcher = {"look": _nothing, "whom": _nobody}
 
 
-def watch(*, look, tell) -> None:
+def watch(*, look, whom) -> None:
     """Have changes watched.
 
-    `look(about)` answers what works now as `{thing: API functions}`; `tell(losses, by)` writes to those
-    concerned, in the transaction of the change.
+    `look(about)` answers what works now as `{thing: API functions}`; `whom(losses)` whom they concern, as
+    `{user: those of the losses}`.
     """
-    _watcher.update(look=look, tell=tell)
+    _watcher.update(look=look, whom=whom)
 
 
 def make(change, *, about, by, seen="") -> list[Loss]:
@@ -55,17 +56,14 @@ def make(change, *, about, by, seen="") -> list[Loss]:
         if losses and fingerprint(losses) != seen:
             transaction.set_rollback(True)
             return losses
-        if losses:
-            _watcher["tell"](losses, by)
+        _tell(losses, by)
     return []
 
 
 def make_and_tell(change, *, about, by) -> None:
     """Call `change` without asking first, and write to those from whom it takes something away (R54)."""
     with transaction.atomic():
-        losses = _losses_of(change, about)
-        if losses:
-            _watcher["tell"](losses, by)
+        _tell(_losses_of(change, about), by)
 
 
 def rehearse(change, *, about) -> list[Loss]:
@@ -74,6 +72,11 @@ def rehearse(change, *, about) -> list[Loss]:
         losses = _losses_of(change, about)
         transaction.set_rollback(True)
     return losses
+
+
+def concerned(losses) -> dict[User, list[Loss]]:
+    """The people who are told of these losses, each with those that are about them."""
+    return _watcher["whom"](losses)
 
 
 def fingerprint(losses) -> str:
@@ -112,6 +115,11 @@ def ask_first(request, change, *, about, title, button, back):
 def shown(losses) -> dict:
     """What the list of losses on a page needs; `shown`, posted back, says that the person has seen it."""
     return {"losses": losses, "shown": fingerprint(losses)}
+
+
+def _tell(losses, by):
+    for user, theirs in concerned(losses).items():
+        tell("accesses_lost", [user], losses=theirs, by=by)
 
 
 def _losses_of(change, about):

@@ -32,6 +32,7 @@ from accounts.refusals import (
     LastAdministratorLeaves,
     RegistrationNumberInUse,
     RemovedMeanwhile,
+    refuse_blocked,
 )
 from accounts.refusals import Refused as Refused
 from accounts.registration import REGISTRATION
@@ -58,8 +59,10 @@ def sign_up(*, user, environment_name) -> User:
 def invite(*, environment, email, role, organisations, by) -> User:
     """Invite `email` as a user with `role` and memberships; the mail carries a link for 14 days.
 
-    Raises AddressInUse when the address has a login, here or elsewhere.
+    Raises AddressInUse when the address has a login, here or elsewhere, and EnvironmentBlocked.
     """
+    environment = Environment.objects.select_for_update(no_key=True).get(pk=environment.pk)
+    refuse_blocked(environment)
     email = email.lower()
     if (
         User.objects.filter(email__iexact=email).exists()
@@ -81,8 +84,12 @@ def invite(*, environment, email, role, organisations, by) -> User:
 
 @transaction.atomic
 def resend_invitation(*, user, by) -> None:
-    """Send a fresh link; the earlier one is dead. Refuses, by InvitationDead, who has joined already."""
+    """Send a fresh link; the earlier one is dead. Refuses, by InvitationDead, who has joined already.
+
+    Raises EnvironmentBlocked too.
+    """
     user = _locked(user)
+    refuse_blocked(user.environment)
     if user.status != User.Status.INVITED:
         raise InvitationDead
     user.session_epoch += 1
@@ -97,7 +104,7 @@ def invitation_token(user) -> str:
 
 
 def invited_user(token) -> User:
-    """Answer whom the token of an invitation link invites; raises InvitationDead."""
+    """Answer whom the token of an invitation link invites; raises InvitationDead and EnvironmentBlocked."""
     try:
         claim = signing.loads(token, salt=_INVITATION_SALT, max_age=INVITATION_SECONDS)
     except signing.BadSignature:
@@ -107,12 +114,13 @@ def invited_user(token) -> User:
     )
     if user is None or user.status != User.Status.INVITED or user.session_epoch != claim["epoch"]:
         raise InvitationDead
+    refuse_blocked(user.environment)
     return user
 
 
 @transaction.atomic
 def accept_invitation(*, token, first_name, last_name, password, language) -> User:
-    """Turn an invitation into a login with a verified address; raises InvitationDead."""
+    """Turn an invitation into a login with a verified address; raises InvitationDead, EnvironmentBlocked."""
     user = _locked(invited_user(token))
     invited_user(token)  # again, now that nobody else can be using it
     user.first_name, user.last_name, user.language = first_name, last_name, language
@@ -210,7 +218,8 @@ def delete_account(*, user) -> None:
     """Delete the account of `user`, by that person: the place here, and all that says who it was (R7).
 
     The keys this user owns stop at once; the address is free again. The environment of somebody who was alone
-    in it, without organisations and clients, is closed too. Raises LastAdministratorLeaves.
+    in it, without organisations and clients, is closed too. Raises LastAdministratorLeaves, or
+    EnvironmentBlocked.
     """
     user = _locked(user)
     environment = user.environment
@@ -346,9 +355,13 @@ def _is_last_administrator(user):
 
 
 def _close_what_is_empty(environment, last):
-    """Close the environment that its last person leaves. Raises LastAdministratorLeaves."""
+    """Close the environment that its last person leaves. Raises LastAdministratorLeaves.
+
+    What that sentence proposes cannot be done while support blocks the environment: EnvironmentBlocked.
+    """
     others = environment.users.exclude(pk=last.pk)
     if any(left.exists() for left in (others, environment.organisations, environment.mandates)):
+        refuse_blocked(environment)
         raise LastAdministratorLeaves
     environment.closed_at = timezone.now()
     environment.save(update_fields=["closed_at"])

@@ -25,7 +25,7 @@ from ninja.parser import Parser
 from ninja.security.http import HttpAuthBase
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
-from accounts.models import Organisation
+from accounts.models import Environment, Organisation
 from connections import errors, keys, limits
 from connections.calls import CALLS
 from connections.errors import ERRORS, ApiError, ErrorCode
@@ -105,7 +105,8 @@ class Call:
         """Lock the keys inside the transaction of a write: nothing commits after their revocation did.
 
         Raises ApiError when they ended since the call was admitted, by a slow upload for instance, when the
-        connection was paused, or when it is not used for the organisation any more.
+        connection was paused or support blocked a side of it, or when it is not used for the organisation any
+        more.
         """
         connection = Connection.objects.select_for_update(no_key=True).get(pk=self.connection.pk)
         key_set = KeySet.objects.select_for_update(no_key=True).get(pk=self.key_set.pk)
@@ -113,6 +114,9 @@ class Call:
             raise _ended(key_set)
         if connection.paused_at:
             raise ApiError(errors.CONNECTION_PAUSED)
+        sides = {self.organisation.environment_id, self.place.made_by.pk}
+        if Environment.objects.filter(pk__in=sides, blocked_at__isnull=False).exists():
+            raise ApiError(errors.ENVIRONMENT_BLOCKED)
         used = Connection.objects.used_for(self.organisation)
         if connection.organisation_id != self.organisation.pk and connection not in used:
             raise ApiError(errors.ORGANISATION_NOT_COVERED)
@@ -213,7 +217,7 @@ def _placed(call, asked):
 
 def _hindrance(place: Standing) -> ErrorCode | None:
     """Why the keys may not be used for an organisation now, or None."""
-    if place.is_blocked:
+    if place.blocked:
         return errors.ENVIRONMENT_BLOCKED
     if not place.owner_stands:
         return errors.CONNECTION_SUSPENDED

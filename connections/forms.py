@@ -429,6 +429,7 @@ class FilterForm(forms.Form):
         Connection.Status.ROTATING: "rotating",
         Connection.Status.PAUSED: "paused",
         Connection.Status.SUSPENDED: "suspended",
+        Connection.Status.BLOCKED: "blocked",
         Connection.Status.KEYS_ENDED: "without_keys",
         Connection.Status.REVOKED: "revoked",
     }

@@ -30,6 +30,7 @@ class Word(TextChoices):
     """How a client and a package stand with each other; the most urgent to look at come first."""
 
     STILL_CALLING = "still_calling", _("Revoked but still calling")
+    BLOCKED = "blocked", _("Blocked by support")
     SUSPENDED = "suspended", _("Suspended")
     SILENT = "silent", _("Silent for 14 days")
     PAUSED = "paused", _("Paused")
@@ -83,10 +84,13 @@ def cells(**narrowed):
         return Q(Exists(own_keys.filter(**which))) | Q(Exists(shared_keys.filter(**which)))
 
     connected = let_in & (Q(Exists(live)) | Q(Exists(shared)))
+    client_blocked = Q(mandate__organisation__environment__blocked_at__isnull=False)
+    sides_blocked = Exists(live.of_blocked_sides()) | Exists(shared.of_blocked_sides())
     word = Case(
+        When(let_in & client_blocked, then=Value(Word.BLOCKED)),
         When(
             connected & ~Exists(live.standing()) & ~Exists(shared.standing()),
-            then=Value(Word.SUSPENDED),
+            then=Case(When(sides_blocked, then=Value(Word.BLOCKED)), default=Value(Word.SUSPENDED)),
         ),
         When(
             connected

@@ -3,7 +3,6 @@
 from itertools import chain
 
 from accounts import ripples
-from accounts.mail.services import tell
 from accounts.models import User
 from connections.models import Connection, FurtherOrganisation
 from connections.models.standing import Standing
@@ -19,8 +18,8 @@ def look(about) -> dict[Standing, frozenset[str]]:
     return {place: place.opened for place in concerned if place.opened}
 
 
-def tell_of_losses(losses, by) -> None:
-    """Write to the owner and the administrators of both sides, one mail a person (R54).
+def whom(losses) -> dict[User, list[ripples.Loss]]:
+    """Whom losses concern: the owner and the administrators of both sides, each with those that do (R54).
 
     Not to an owner whom the change itself has blocked or removed.
     """
@@ -36,10 +35,9 @@ def tell_of_losses(losses, by) -> None:
             people |= administrators[side]
         for user in people:
             of_person.setdefault(user, []).append(loss)
-    for user, of_user in of_person.items():
-        tell("accesses_lost", [user], losses=of_user, by=by)
+    return of_person
 
 
 def watch() -> None:
     """Called once, when the apps are ready."""
-    ripples.watch(look=look, tell=tell_of_losses)
+    ripples.watch(look=look, whom=whom)

@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from accounts.events.models import Action
 from accounts.events.services import record
 from accounts.models import User
+from accounts.refusals import EnvironmentBlocked
 from accounts.registration import REGISTRATION, Country
 from accounts.roles import Permission
 from partners.models import (
@@ -57,6 +58,7 @@ LONGEST_NAME = 150
 LONGEST_ADDRESS = 254
 LONGEST_NOTE = 1000
 State = BatchLine.State
+WAIT = (TooManyMails, EnvironmentBlocked)  # what is no fault of a line
 
 
 # What a file can look like
@@ -588,7 +590,8 @@ def start(*, batch, by) -> bool:
 def send_next(limit=20) -> int:
     """Send about `limit` lines of the files that were started, and answer how many were handled.
 
-    Every file gets its share, and one of an environment that may send no more mails today waits. Several
+    Every file gets its share; one of an environment that may send no more mails today waits, and one of a
+    blocked environment waits until support unblocks it. Several
     workers may run: a line is locked, sent and marked in one transaction, so that an end at any moment
     leaves it either sent and marked, or neither.
     """
@@ -600,7 +603,8 @@ def send_next(limit=20) -> int:
 
 
 def _sending():
-    found = Batch.objects.sending().select_related("by", "environment")
+    found = Batch.objects.sending().filter(environment__blocked_at__isnull=True)
+    found = found.select_related("by", "environment")
     return found.order_by("started_at", "pk")
 
 
@@ -612,7 +616,7 @@ def _send_share(batch, most):
         for number in range(most):
             try:
                 found = _send_one(batch)
-            except TooManyMails:  # another worker spent the rest of the day
+            except WAIT:  # another worker spent the rest of the day, or support has just blocked it
                 return number
             if not found:
                 _finish(batch)
@@ -643,7 +647,7 @@ def _send_one(batch):
             line.request = _ask(batch, line)
     except AlreadySent as already:
         line.request = already.request
-    except TooManyMails:
+    except WAIT:
         raise
     except Refused as refused:
         line.state, line.verdict = State.REFUSED, _verdict([refused])

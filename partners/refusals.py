@@ -17,6 +17,16 @@ class NoAccountantRight(Refused):
         )
 
 
+class CannotAnswerNow(Refused):
+    """Support has blocked whom the request is for. That is said to its partners only, so not here."""
+
+    def __init__(self, client_name):
+        super().__init__(
+            _("%(client)s cannot be asked now. Try again later, or phone them.")
+            % {"client": client_name}
+        )
+
+
 class AlreadySent(Refused):
     """An earlier click on the same form sent `request`."""
 

@@ -15,6 +15,8 @@ class Action(models.TextChoices):
     ENVIRONMENT_CLOSED = "environment.closed", _("Environment closed")
     ENVIRONMENT_REOPENED = "environment.reopened", _("Environment opened again")
     ENVIRONMENT_PURGED = "environment.purged", _("People of a closed environment forgotten")
+    ENVIRONMENT_BLOCKED = "environment.blocked", _("Environment blocked by support")
+    ENVIRONMENT_UNBLOCKED = "environment.unblocked", _("Environment unblocked by support")
     INTEGRATIONS_ACTIVATED = "integrations.activated", _("Integrations service activated")
     INTEGRATIONS_ENDED = "integrations.ended", _("Integrations service ended")
     ORGANISATION_ADDED = "organisation.added", _("Organisation added")

@@ -26,6 +26,7 @@ NAMES = {
     "name": _("name"),
     "old": _("old App Key"),
     "organisations": _("organisations"),
+    "reason": _("reason"),
     "receiving": _("receives invoices"),
     "removed": _("removed"),
     "requests": _("requests"),

@@ -46,7 +46,7 @@ SAYS = {
     ),
     Group.STOPPED: _(
         "A Secret was found and ended, keys can do less or are suspended, a partnership ended, a client took "
-        "away the access of somebody, or a company closed."
+        "away the access of somebody, a company closed, or support blocked one."
     ),
 }
 REASONS = {
@@ -85,7 +85,9 @@ GROUP_OF = {
     "user_blocked": Group.LOGIN,
     "accesses_lost": Group.STOPPED,
     "push_gone": Group.STOPPED,
+    "environment_blocked": Group.STOPPED,
     "environment_closed": Group.STOPPED,
+    "environment_unblocked": Group.STOPPED,
     "keys_found": Group.STOPPED,
     "organisation_removed": Group.STOPPED,
     "partnership_ended": Group.STOPPED,

@@ -12,6 +12,7 @@ from accounts import services
 from accounts.access import public_page
 from accounts.forms import AcceptInvitationForm
 from accounts.models import Organisation
+from accounts.refusals import EnvironmentBlocked
 
 
 @public_page
@@ -22,6 +23,8 @@ def invitation(request, token):
         return _answer(request, token)
     except services.InvitationDead as dead:
         return render(request, "accounts/invitation_dead.html", {"sentence": dead}, status=410)
+    except EnvironmentBlocked as blocked:  # the link works again afterwards
+        return render(request, "accounts/invitation_dead.html", {"sentence": blocked}, status=403)
 
 
 def _answer(request, token):

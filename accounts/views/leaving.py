@@ -34,7 +34,7 @@ def download(request):
     )
 
 
-@environment_page(Permission.VIEW_ORGANISATION)
+@environment_page(Permission.VIEW_ORGANISATION, while_blocked=True)
 @recent_login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete_account(request):

@@ -39,7 +39,7 @@ def invite(request):
         return _invite_page(request, form, status=422)
     try:
         user = services.invite(environment=environment, by=request.user, **form.cleaned_data)
-    except services.AddressInUse as refused:
+    except services.Refused as refused:
         form.add_error("email", str(refused))
         return _invite_page(request, form, status=409)
     messages.success(

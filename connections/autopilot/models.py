@@ -20,13 +20,8 @@ FUNCTION = "GetInboxDocument"  # what a push needs, as fetching does
 
 
 def pushing_connections():
-    """The connections that push now: those of Autopilot that run, are not blocked, and have an address."""
-    return (
-        Connection.objects.running()
-        .filter(kind=Kind.AUTOPILOT, organisation__environment__blocked_at__isnull=True)
-        .exclude(mandate__accountant__blocked_at__isnull=False)
-        .exclude(app__autopilot_url="")
-    )
+    """The connections that push now: those of Autopilot that run and have an address."""
+    return Connection.objects.running().filter(kind=Kind.AUTOPILOT).exclude(app__autopilot_url="")
 
 
 class Autopilot(models.Model):
@@ -59,7 +54,7 @@ class Autopilot(models.Model):
     def is_running(self):
         """The same as `pushing_connections` for this one, and whether it may; needs `for_list`."""
         connection = self.connection
-        stopped = connection.is_revoked or connection.paused_at or connection.is_blocked
+        stopped = connection.is_revoked or connection.paused_at
         return bool(self.host) and not stopped and connection.stands and self.may_push
 
     @property

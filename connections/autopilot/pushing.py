@@ -160,7 +160,7 @@ def _refuse_test(connection):
         raise WithKeys
     if connection.is_revoked:
         raise Ended
-    if not connection.stands or connection.is_blocked or not connection.app.autopilot_url:
+    if not connection.stands or not connection.app.autopilot_url:
         raise NothingIsPushed
     minute = timezone.now() - timedelta(minutes=1)
     if connection.attempts.tests().filter(at__gt=minute).count() >= TESTS_A_MINUTE:

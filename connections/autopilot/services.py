@@ -25,10 +25,10 @@ from connections.services.connections import (
     joined,
     of_administration,
     refuse_conflicts,
-    refuse_without_payer,
+    refuse_stopped_for,
 )
 from connections.services.keys import mail
-from connections.services.standing import entered, locked, refuse_without_integrations
+from connections.services.standing import entered, locked, refuse_stopped
 
 
 @sensitive_variables("secret")
@@ -45,7 +45,7 @@ def switch_on(
     """
     organisation = entered(organisation, by)
     _refuse_second_click(op_id, organisation)
-    refuse_without_payer(organisation, by)
+    refuse_stopped_for(organisation, by)
     if not app.autopilot_url or FUNCTION not in app.functions:
         raise NoAutopilot(app)
     if places := with_keys(organisation, administration):
@@ -85,7 +85,7 @@ def new_signing_secret(*, connection, by, op_id) -> Secret:
         raise WithKeys
     if not connection.owner_stands:
         raise OwnerGone(connection.owner)
-    refuse_without_integrations(connection)
+    refuse_stopped(connection)
     until = timezone.now() + OVERLAP
     connection.signing_secrets.filter(ends_at=None).update(ends_at=until)
     secret = _new_secret(connection, by, op_id)

@@ -48,7 +48,9 @@ def switch_on(request, organisation, app):
         "app": app,
         "form": form,
         "steps": STEPS,
-        "hindrances": integrations_lines(request.user, payer_for(request.user, organisation)),
+        "hindrances": integrations_lines(
+            request.user, payer_for(request.user, organisation), organisation.environment
+        ),
     }
     if request.method == "POST" and form.is_valid():
         try:

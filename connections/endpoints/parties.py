@@ -64,9 +64,7 @@ def party(request, party: str):
 
 
 def _reachable():
-    found = Organisation.objects.of_open_environments().filter(
-        receiving=True, environment__blocked_at__isnull=True
-    )
+    found = Organisation.objects.of_open_environments().filter(receiving=True)
     return found.prefetch_related("addresses")
 
 

@@ -303,6 +303,13 @@ class ReofferQuerySet(models.QuerySet):
     def running(self):
         return self.filter(finished_at__isnull=True)
 
+    def not_blocked(self):
+        """Those that go on now; others wait until support unblocks the organisation, or the person's side."""
+        return self.filter(
+            organisation__environment__blocked_at__isnull=True,
+            by__environment__blocked_at__isnull=True,
+        )
+
 
 class Reoffer(models.Model):
     """Received invoices that somebody puts before connections again: a job, done line by line (R50)."""

@@ -85,9 +85,9 @@ def reoffer(*, invoices, organisation, connections, by) -> Reoffer:
 def reoffer_next(limit=RIGHT_AWAY) -> int:
     """Do about `limit` lines of the re-offers that run, each its share, and answer how many were done.
 
-    Several workers may run.
+    Several workers may run. Those that support blocks wait.
     """
-    running = Reoffer.objects.running().select_related("organisation", "by")
+    running = Reoffer.objects.running().not_blocked().select_related("organisation", "by")
     jobs = list(running.order_by("created_at")[:limit])
     share = max(1, limit // max(1, len(jobs)))
     return sum(_offer_some(job, share) for job in jobs)
@@ -107,6 +107,8 @@ def may_offer_to(connection, organisation, by) -> bool:
 def _offer_some(job, most):
     """Judge, offer and mark the first lines that wait; answer how many there were."""
     connections = _connections_now(job)  # under the lock of the organisation: one worker at a time
+    if not Reoffer.objects.not_blocked().filter(pk=job.pk).exists():
+        return 0
     lines = list(job.lines.waiting().select_related("invoice").order_by("pk")[:most])
     judged = {}
     for line in lines:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.events.models import Action
 from accounts.events.services import record
 from accounts.models import Organisation
+from accounts.refusals import refuse_blocked
 from accounts.services import Refused
 from connections.invoices import rules, ubl
 from connections.invoices.models import (
@@ -124,10 +125,10 @@ def set_status(*, invoice, status, note="", by=None, through=None, check=lambda:
     `status` is one of SETTABLE, `note` at most 500 characters; the sender sees both. Set by the person `by`
     or by the software of the connection `through`. The status that it has already changes nothing.
     `check` is called inside the transaction and may refuse by raising.
-    Raises StatusNotPossible, and OutOfReach for a person.
+    Raises StatusNotPossible, and for a person OutOfReach and EnvironmentBlocked.
     """
     if by:
-        entered(invoice.receiver, by)
+        refuse_blocked(entered(invoice.receiver, by).environment)
     check()
     invoice = _locked(invoice)
     if status == invoice.status:
@@ -152,9 +153,9 @@ def opened(*, invoice, by) -> None:
 def mark_as_original(*, invoice, by) -> Invoice:
     """Say that a marked duplicate is an invoice of its own; it can be re-offered then (R51).
 
-    Again changes nothing. Raises OutOfReach.
+    Again changes nothing. Raises OutOfReach and EnvironmentBlocked.
     """
-    entered(invoice.receiver, by)
+    refuse_blocked(entered(invoice.receiver, by).environment)
     invoice = _locked(invoice)
     if invoice.is_duplicate:
         _change(invoice, Status.RECEIVED, by=by)
@@ -165,12 +166,12 @@ def mark_as_original(*, invoice, by) -> Invoice:
 def connections_that_fetch(organisation) -> list[Connection]:
     """The live connections of `organisation`, or used for it too, that may fetch its invoices now (R5, R15).
 
-    A paused one, too: what arrives meanwhile waits for it (R23).
+    A paused or blocked one, too: what arrives meanwhile waits for it (R23).
     """
     places = (
         place
         for place in live_places_at(organisation)
-        if place.stands and place.rights.allows("GetInboxDocument")
+        if not place.is_suspended and place.rights.allows("GetInboxDocument")
     )
     return [getattr(place, "connection", place) for place in places]
 

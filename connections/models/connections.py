@@ -62,8 +62,15 @@ class ConnectionQuerySet(StandingQuerySet):
     def within_reach_of(self, user):
         return self.filter(organisation__in=Organisation.objects.reachable_by(user))
 
-    def suspended(self):
+    def stopped(self):
+        """Those whose calls are refused without anybody here wanting it: blocked and suspended ones."""
         return self.live().exclude(pk__in=self.model.objects.standing().values("pk"))
+
+    def suspended(self):
+        return self.stopped().exclude(pk__in=self.model.objects.of_blocked_sides().values("pk"))
+
+    def blocked(self):
+        return self.live().of_blocked_sides()
 
     def running(self):
         return self.live().standing().filter(paused_at__isnull=True)
@@ -157,6 +164,7 @@ class Connection(Standing, models.Model):
         ROTATING = "rotating", _("Rotating")
         PAUSED = "paused", _("Paused")
         SUSPENDED = "suspended", _("Suspended")
+        BLOCKED = "blocked", _("Blocked by support")
         KEYS_ENDED = "keys_ended", _("Keys ended")
         REVOKED = "revoked", _("Revoked")
 
@@ -252,7 +260,9 @@ class Connection(Standing, models.Model):
         """One word for the overview; needs `for_list`."""
         if self.is_revoked:
             return self.Status.REVOKED
-        if not self.stands:
+        if self.blocked:
+            return self.Status.BLOCKED
+        if self.is_suspended:
             return self.Status.SUSPENDED
         if self.paused_at:
             return self.Status.PAUSED

@@ -1,4 +1,4 @@
-"""Whether a connection may be used for an organisation now: the place of its owner, and who pays."""
+"""Whether a connection may be used for an organisation now: the place of its owner, who pays, no block."""
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
@@ -48,11 +48,20 @@ class StandingQuerySet(models.QuerySet):
         )
 
     def standing(self):
-        """Those that are not suspended: the owner may own them, the Integrations service is on (R7, R8)."""
+        """Those that are neither blocked nor suspended: calls with their keys are let in (R7, R8)."""
         accountant_pays = Q(mandate__isnull=False, mandate__accountant_pays=True)
         return self.owner_stands().filter(
             accountant_pays & with_integrations("mandate__accountant")
-            | ~accountant_pays & with_integrations("organisation__environment")
+            | ~accountant_pays & with_integrations("organisation__environment"),
+            organisation__environment__blocked_at__isnull=True,
+            mandate__accountant__blocked_at__isnull=True,
+        )
+
+    def of_blocked_sides(self):
+        """Those of an environment, or made by an accountancy, that support has blocked."""
+        return self.filter(
+            Q(organisation__environment__blocked_at__isnull=False)
+            | Q(mandate__accountant__blocked_at__isnull=False)
         )
 
 
@@ -69,9 +78,10 @@ class Standing:
         return self.mandate.accountant if self.mandate else self.organisation.environment
 
     @property
-    def is_blocked(self):
-        """Whether support has blocked the organisation's environment, or that of the accountant."""
-        return bool(self.organisation.environment.blocked_at or self.made_by.blocked_at)
+    def blocked(self):
+        """The environment that support has blocked: the organisation's, or the accountant's; None mostly."""
+        sides = (self.organisation.environment, self.made_by)
+        return next((side for side in sides if side.is_blocked), None)
 
     @property
     def owner_stands(self):
@@ -88,9 +98,20 @@ class Standing:
         return payer(self.organisation, self.mandate)
 
     @property
+    def is_suspended(self):
+        """Whether the owner may not own it now, or nobody pays (R7, R8)."""
+        return not (self.owner_stands and self.paid_by.has_integrations)
+
+    @property
     def stands(self):
-        """Whether it is not suspended (R7, R8)."""
-        return self.owner_stands and self.paid_by.has_integrations
+        """Whether it is neither blocked nor suspended: calls with its keys are let in (R7, R8)."""
+        return self.blocked is None and not self.is_suspended
+
+    @property
+    def needs_another_owner(self):
+        """Whether taking it over mends it: the owner may not own it, or is of a blocked accountancy (R7)."""
+        made_by_blocked = self.blocked is not None and self.blocked != self.organisation.environment
+        return made_by_blocked or not self.owner_stands
 
     @property
     def _owner_comes_from_here(self):

@@ -8,10 +8,11 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.events.models import Action
 from accounts.mail.services import tell
 from accounts.models import Organisation, User
+from accounts.refusals import refuse_blocked
 from connections import keys
 from connections.history import record_about, record_at
 from connections.models import App, Connection, FurtherOrganisation, KeySet
-from connections.models.standing import Standing
+from connections.models.standing import Standing, payer
 from connections.refusals import (
     AddedAlready,
     AlreadyConnected,
@@ -39,10 +40,9 @@ from connections.services.standing import (
     locked,
     locked_for_all,
     mandate_of,
-    payer_for,
     places_of,
     refuse_more,
-    refuse_without_integrations,
+    refuse_stopped,
 )
 from partners import services as partners
 from partners.models import MandateApp
@@ -77,7 +77,7 @@ def create_connection(
     owner = owner or by
     organisation = entered(organisation, by)
     refuse_second_click(op_id, organisation)
-    refuse_without_payer(organisation, owner)
+    refuse_stopped_for(organisation, owner)
     if app.pk is None:
         if by.environment_id != organisation.environment_id:
             raise NoOwnAppsHere(organisation)
@@ -126,7 +126,7 @@ def take_over(*, connection, owner=None, ends_at=None, by, op_id) -> keys.KeyPai
     connection.save(update_fields=["owner", "mandate", "functions"])
     if not Connection.objects.owner_stands().filter(pk=connection.pk).exists():
         raise CannotOwn(owner, connection.organisation)
-    refuse_without_integrations(connection)
+    refuse_stopped(connection)
     _further_under(owner, connection, by)
     refuse_more(connection, by)
     connection.key_sets.retire(KeySet.Retired.SUPERSEDED, by)
@@ -203,7 +203,7 @@ def add_organisation(*, connection, organisation, administration="", confirmed=F
     )
     if not FurtherOrganisation.objects.owner_stands().filter(pk=place.pk).exists():
         raise CannotOwn(by, organisation)
-    refuse_without_integrations(place)
+    refuse_stopped(place)
     if place.mandate:
         MandateApp.objects.get_or_create(mandate=place.mandate, app=connection.app)
     record_at(place, Action.CONNECTION_EXTENDED, by=by)
@@ -321,9 +321,12 @@ def live_places_at(organisation) -> list[Standing]:
     return [*connections.for_list().order_by("pk"), *further.for_list()]
 
 
-def refuse_without_payer(organisation, owner) -> None:
-    """Raise IntegrationsOff where whoever would pay for a connection of `owner` has no such service (R8)."""
-    paid_by = payer_for(owner, organisation)
+def refuse_stopped_for(organisation, owner) -> None:
+    """Raise IntegrationsOff where whoever would pay for a connection of `owner` has no such service (R8), and
+    EnvironmentBlocked where support has blocked a side."""
+    mandate = mandate_of(owner, organisation)
+    refuse_blocked(organisation.environment, *([mandate.accountant] if mandate else []))
+    paid_by = payer(organisation, mandate)
     if not paid_by.has_integrations:
         raise IntegrationsOff(paid_by)
 

@@ -24,7 +24,7 @@ from connections.refusals import (
     StillRetiring,
     WithoutKeys,
 )
-from connections.services.standing import locked, refuse_more, refuse_without_integrations
+from connections.services.standing import locked, refuse_more, refuse_stopped
 
 ENDED_AT_ONCE = 200
 
@@ -196,7 +196,7 @@ def _for_new_keys(connection, by, op_id):
         raise WithoutKeys
     if not connection.owner_stands:
         raise OwnerGone(connection.owner)
-    refuse_without_integrations(connection)
+    refuse_stopped(connection)
     refuse_more(connection, by)
     return connection
 

@@ -1,7 +1,7 @@
 """What a person may do with connections of an organisation, and the locks under which it is done."""
 
 from accounts.models import Membership, Organisation, User
-from accounts.refusals import ChangedMeanwhile
+from accounts.refusals import ChangedMeanwhile, refuse_blocked
 from accounts.roles import Permission, roles_that_allow
 from connections import rights
 from connections.models import Connection, FurtherOrganisation
@@ -48,6 +48,7 @@ def who_could_own(connection, by) -> list[tuple[User, list[str]]]:
         memberships__organisation=connection.organisation,
         environment__in=environments - {None},
         role__in=roles_that_allow(Permission.MANAGE_KEYS),
+        environment__blocked_at__isnull=True,
         is_active=True,
         joined_at__isnull=False,
     ).exclude(pk=connection.owner_id if connection.owner_stands else None)
@@ -87,16 +88,15 @@ def asked_for(connection):
 def entered(organisation, by):
     """Lock the organisation and answer it: nobody ends the way by which `by` came in before this is done.
 
-    Raises OutOfReach where there is no such way any more (R34).
+    Raises OutOfReach where there is no such way any more (R34), or support has blocked the environment of
+    `by`.
     """
-    organisation = (
-        Organisation.objects.select_for_update(no_key=True, of=["self"])
-        .select_related("environment")
-        .get(pk=organisation.pk)
-    )
-    if not Organisation.objects.reachable_by(by).filter(pk=organisation.pk).exists():
+    lock_organisations(organisation.pk)
+    reachable = Organisation.objects.reachable_by(by).select_related("environment")
+    found = reachable.filter(pk=organisation.pk).first()
+    if found is None:
         raise OutOfReach(organisation)
-    return organisation
+    return found
 
 
 def lock_organisations(*ids) -> None:
@@ -134,8 +134,10 @@ def locked_for_all(connection, *, also=()):
     return found
 
 
-def refuse_without_integrations(place):
-    """Raise IntegrationsOff where whoever pays has no Integrations service now (R8)."""
+def refuse_stopped(place):
+    """Raise IntegrationsOff where whoever pays has no Integrations service now (R8), EnvironmentBlocked where
+    support has blocked a side."""
+    refuse_blocked(place.organisation.environment, place.made_by)
     if not place.paid_by.has_integrations:
         raise IntegrationsOff(place.paid_by)
 

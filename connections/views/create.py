@@ -176,7 +176,8 @@ def keys_page(request, connection, pair, *, new, back=None):
 
 def _hindrances(request, organisation):
     """What whoever pays lacks for keys of this organisation (R8)."""
-    return integrations_lines(request.user, services.payer_for(request.user, organisation))
+    payer = services.payer_for(request.user, organisation)
+    return integrations_lines(request.user, payer, organisation.environment)
 
 
 def _kind(request):

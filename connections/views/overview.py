@@ -84,8 +84,10 @@ def _overview(request, connections, organisation=None):
 
 def _hindrances(user, organisation=None):
     """What whoever pays lacks for keys: of this organisation, or of the own environment (R8)."""
-    payer = services.payer_for(user, organisation) if organisation else user.environment
-    return integrations_lines(user, payer)
+    if organisation is None:
+        return integrations_lines(user, user.environment)
+    payer = services.payer_for(user, organisation)
+    return integrations_lines(user, payer, organisation.environment)
 
 
 # What names a connection in a row about its calls.
@@ -123,7 +125,7 @@ def _state_of(connections, user):
         .values(*_NAMED)
         .annotate(calls=Sum("calls"), last_at=Max("last_at"))
         .order_by("-last_at")[:SHOWN],
-        "suspended": connections.suspended().for_list()[:SHOWN],
+        "stopped": connections.stopped().for_list()[:SHOWN],
         "without_keys": connections.without_keys().for_list()[:SHOWN],
         "expiring": connections.expiring().for_list().order_by("keys_end_at")[:SHOWN],
         "unused": connections.unused_for(UNUSED_AFTER).for_list().order_by("-created_at")[:SHOWN],

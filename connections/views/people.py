@@ -164,7 +164,12 @@ def _create_key(request, person, organisation, app):
         "organisation": organisation,
         "app": app,
         "form": form,
-        "hindrances": integrations_lines(request.user, services.payer_for(person, organisation)),
+        "hindrances": integrations_lines(
+            request.user,
+            services.payer_for(person, organisation),
+            organisation.environment,
+            person.environment,
+        ),
     }
     if request.method == "POST" and form.is_valid():
         try:

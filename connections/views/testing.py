@@ -116,10 +116,12 @@ def conditions_of_owner(connection) -> list[Line]:
             _("An administrator there activates it, under Environment."),
         ),
         _line(
-            not connection.is_blocked,
+            not connection.blocked,
             _("The environment is not blocked."),
-            _("The environment is blocked."),
-            _("Contact support."),
+            _("Support has blocked %(environment)s.") % {"environment": connection.blocked},
+            _("An administrator takes the connection over, or you wait until support unblocks it.")
+            if connection.needs_another_owner
+            else _("Wait until support unblocks it: the keys work again then."),
         ),
     ]
 

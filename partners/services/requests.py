@@ -12,6 +12,7 @@ from accounts.events.models import Action
 from accounts.events.services import record, record_for
 from accounts.mail.services import queue, tell
 from accounts.models import Environment, Membership, Organisation, User
+from accounts.refusals import refuse_blocked
 from accounts.roles import Permission
 from partners.models import (
     ActivationLink,
@@ -27,6 +28,7 @@ from partners.refusals import (
     AlreadyAsked,
     AlreadyClient,
     AlreadySent,
+    CannotAnswerNow,
     NoAccountantRight,
     NotAddressed,
     NothingAllowed,
@@ -68,15 +70,16 @@ def ask(
     The client is named by the address and by the organisation's country and registration number; of
     `functions` those count that `app` asks for. `op_id` names the form: the same form sends once. A pending
     request of the same kind is replaced only when `replace` says so (R33).
-    Raises NoAccountantRight, AlreadySent, OwnAddress, OwnOrganisation, NothingAsked, AlreadyClient,
-    AlreadyAsked, TooManyMails, TooManyMailsToOne.
+    Raises EnvironmentBlocked, NoAccountantRight, AlreadySent, OwnAddress, OwnOrganisation, CannotAnswerNow,
+    NothingAsked, AlreadyClient, AlreadyAsked, TooManyMails, TooManyMailsToOne.
     """
-    environment = Environment.objects.select_for_update(no_key=True).get(pk=by.environment_id)
+    environment = _locked_environment(by.environment_id)
     _refuse_second_click(op_id)
     if not environment.may_send_requests:
         raise NoAccountantRight
     email = email.lower()
     _refuse_oneself(environment, email, country, registration_number)
+    _refuse_blocked_client(client_name, email, country, registration_number)
     functions = [name for name in app.functions if name in functions]
     if not functions:
         raise NothingAsked(app)
@@ -120,9 +123,9 @@ def ask(
 def resend(*, request, by) -> None:
     """Send the request again with a fresh link and 21 new days; the earlier link is dead (R33).
 
-    Raises NotPending, NoAccountantRight, TooManyMails, TooManyMailsToOne.
+    Raises EnvironmentBlocked, NotPending, NoAccountantRight, TooManyMails, TooManyMailsToOne.
     """
-    environment = Environment.objects.select_for_update(no_key=True).get(pk=request.accountant_id)
+    environment = _locked_environment(request.accountant_id)
     if not environment.may_send_requests:
         raise NoAccountantRight
     request = _pending(request)
@@ -134,9 +137,10 @@ def resend(*, request, by) -> None:
 def remind(*, by) -> int:
     """Send again what is `to_be_reminded` by this person and answer how many, at most 500 at once.
 
-    A client who has had enough mails for today is left out. Raises NoAccountantRight and TooManyMails.
+    A client who has had enough mails for today is left out. Raises EnvironmentBlocked, NoAccountantRight and
+    TooManyMails.
     """
-    environment = Environment.objects.select_for_update(no_key=True).get(pk=by.environment_id)
+    environment = _locked_environment(by.environment_id)
     if not environment.may_send_requests:
         raise NoAccountantRight
     waiting = (
@@ -174,9 +178,10 @@ def accept(*, request, functions, by) -> Partnership:
     """Let the accountant in: the partnership is Active at once, and the asking user is a member (R32).
 
     `functions` are those that the client allows, of those asked; what it allowed before stays allowed.
-    Raises NotPending, NotAddressed, RoleTooLow, NotYourOrganisation, NothingAllowed, AccountantBlocked.
+    Raises EnvironmentBlocked, NotPending, NotAddressed, RoleTooLow, NotYourOrganisation, NothingAllowed,
+    AccountantBlocked.
     """
-    client = Environment.objects.select_for_update(no_key=True).get(pk=by.environment_id)
+    client = _locked_environment(by.environment_id)
     organisation = _organisation_asked(request, client, by)
     request = _answerable(request, by)
     if organisation is None:
@@ -214,8 +219,8 @@ def accept(*, request, functions, by) -> Partnership:
 
 @transaction.atomic
 def decline(*, request, by) -> None:
-    """Say no; the asker is told (R32). Raises NotPending, NotAddressed, RoleTooLow."""
-    client = Environment.objects.select_for_update(no_key=True).get(pk=by.environment_id)
+    """Say no; the asker is told (R32). Raises EnvironmentBlocked, NotPending, NotAddressed, RoleTooLow."""
+    client = _locked_environment(by.environment_id)
     request = _answerable(request, by)
     _close(request, Status.DECLINED, client, by)
     _record(Action.REQUEST_DECLINED, request, by)
@@ -274,6 +279,13 @@ def may_answer(request, user) -> bool:
     return colleagues.filter(email=request.email).exists()
 
 
+def _locked_environment(pk):
+    """The environment that asks or answers. Raises EnvironmentBlocked."""
+    environment = Environment.objects.select_for_update(no_key=True).get(pk=pk)
+    refuse_blocked(environment)
+    return environment
+
+
 def _refuse_second_click(op_id):
     earlier = AuthorisationRequest.objects.filter(op_id=op_id).first()
     if earlier:
@@ -288,6 +300,16 @@ def _refuse_oneself(environment, email, country, registration_number):
     ).first()
     if own:
         raise OwnOrganisation(own)
+
+
+def _refuse_blocked_client(client_name, email, country, registration_number):
+    """Who is asked for its organisation, or as a person, is of an environment that support has blocked."""
+    blocked = Environment.objects.filter(blocked_at__isnull=False)
+    organisation = Organisation.objects.filter(
+        country=country, registration_number=registration_number, environment__in=blocked
+    )
+    if organisation.exists() or User.objects.filter(email=email, environment__in=blocked).exists():
+        raise CannotAnswerNow(client_name)
 
 
 def _pending_of(mandate, email, app):

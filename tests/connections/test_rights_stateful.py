@@ -14,7 +14,6 @@ from functools import partial
 import pytest
 from django.db import transaction
 from django.test import Client
-from django.utils import timezone
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from accounts import integrations, ripples
+from accounts import blocking, integrations, ripples
 from accounts import services as accounts
 from accounts.models import Environment, Membership, Plan, User
 from accounts.refusals import Refused
@@ -166,7 +165,7 @@ class Oracle:
         return payer["activated"] and payer["plan"] != "invoice_portal"
 
     def stands(self, key):
-        return self.owner_stands(key) and self.is_paid(key)
+        return self.owner_stands(key) and self.is_paid(key) and not self.is_blocked(key)
 
     def is_blocked(self, key):
         sides = [OWNED_BY[key["organisation"]], *(key["mandate"] or ())[:1]]
@@ -186,7 +185,7 @@ class Oracle:
         return ""
 
     def opened(self, key):
-        """What calls with the key may use; support's block of an environment is not looked at."""
+        """What calls with the key may use."""
         if self.secret_of(key)["ended"] or not self.stands(key):
             return set()
         return {function for function in ALL if not self.missing(key, function)}
@@ -312,6 +311,7 @@ class World:
 
     def __init__(self):
         self.books, self.rows = Oracle(), {}
+        self.support = UserFactory(staff=True)
         for name in (*CLIENTS, *ACCOUNTANTS):
             right = name in ACCOUNTANTS
             self.rows[name] = EnvironmentFactory(name=name, accountant_right=right)
@@ -376,6 +376,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self, world):
         super().__init__()
         self.books, self.rows = deepcopy(world.books), dict(world.rows)
+        self.support = world.support
         self.client, self.steps = Client(), 0
         self.taken_back = transaction.atomic()
         self.taken_back.__enter__()
@@ -697,12 +698,28 @@ class Life(RuleBasedStateMachine):
         elif self.does(integrations.activate, terms=integrations.TERMS, **values)[0]:
             note()
 
-    @rule(environment=environments, plan=st.sampled_from(Plan.values), blocked=rarely)
-    def support_changes(self, environment, plan, blocked):
-        self.books.environments[environment].update(plan=plan, blocked=blocked)
-        Environment.objects.filter(pk=self.rows[environment].pk).update(
-            plan=plan, blocked_at=timezone.now() if blocked else None
-        )
+    @rule(environment=environments, plan=st.sampled_from(Plan.values))
+    def support_changes(self, environment, plan):
+        self.books.environments[environment].update(plan=plan)
+        Environment.objects.filter(pk=self.rows[environment].pk).update(plan=plan)
+
+    @rule(environment=environments)
+    def support_blocks(self, environment):
+        """What support is shown before is what stops, and nothing of it opens anything."""
+        row, before = self.now(environment), self.books.opened_by_all()
+        shown = blocking.stops(row)
+        values = {"environment": row, "reason": "Why not.", "by": self.support}
+        if self.does(blocking.block, **values)[0]:
+            self.books.environments[environment]["blocked"] = True
+            after = self.books.opened_by_all()
+            stopped = {row: had for row, had in before.items() if had and not after[row]}
+            assert {loss.of.pk: loss.functions for loss in shown} == stopped
+
+    @rule(environment=environments)
+    def support_unblocks(self, environment):
+        values = {"environment": self.now(environment), "by": self.support}
+        if self.does(blocking.unblock, **values)[0]:
+            self.books.environments[environment]["blocked"] = False
 
     # What must be so after each step
 
@@ -724,9 +741,12 @@ class Life(RuleBasedStateMachine):
         newest = {key["row"]: self.books.secret_of(key) for key in self.books.keys}
         stands = {key["row"] for key in self.books.keys if self.books.stands(key)}
         live = {key["row"] for key in self.books.keys if not key["revoked"]}
+        blocked = {key["row"] for key in self.books.keys if self.books.is_blocked(key)} & live
         used = {row for row, secret in newest.items() if secret["used"] and not secret["ended"]}
         assert rows(Connection.objects.standing()) == stands
-        assert rows(Connection.objects.suspended()) == live - stands
+        assert rows(Connection.objects.blocked()) == blocked
+        assert rows(Connection.objects.stopped()) == live - stands
+        assert rows(Connection.objects.suspended()) == live - stands - blocked
         assert rows(Connection.objects.working()) == live & stands & used
 
     @invariant()

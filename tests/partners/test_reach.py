@@ -400,7 +400,7 @@ def test_a_blocked_accountancy_sees_no_client(browser_of, asker, member):
         for name in ("connections:overview-of", "invoices:received-of", "accounts:organisation")
     ]
 
-    assert pages == [404] * 3
+    assert pages == [403] * 3
 
 
 def test_an_accountancy_that_lost_its_right_is_not_let_in(asker, member):
