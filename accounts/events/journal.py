@@ -152,7 +152,7 @@ def read(files) -> tuple[list[dict], int]:
                 line = json.loads(text) if text else None
             except ValueError:
                 line = {}
-            if isinstance(line, dict) and line.keys() >= NEEDED:
+            if isinstance(line, dict) and line.keys() >= NEEDED and line["kind"] in _ends:
                 lines[json.dumps(line, sort_keys=True)] = line
             else:
                 torn += line is not None
