@@ -57,7 +57,8 @@ def _end_places(connection, organisations, by):
 
 def _end_keys(connection, left, by):
     kept = connection.key_sets.kept()
-    kept.exclude(app_key__in=left).retire(KeySet.Retired.REVOKED, by)
+    revoked = KeySet.Retired.REVOKED if connection.is_revoked else KeySet.Retired.SUPERSEDED
+    kept.exclude(app_key__in=left).retire(revoked, by)
     for key_set in kept.filter(app_key__in=left):
         ends_at = parse_datetime(left[key_set.app_key] or "")
         if ends_at and (key_set.ends_at is None or ends_at < key_set.ends_at):

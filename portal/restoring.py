@@ -15,6 +15,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import Error, OperationalError, ProgrammingError, connection, transaction
+from django.db.models import Max
 
 from accounts.events import anchors, journal
 from accounts.events.models import Action, Event
@@ -40,23 +41,24 @@ class Restored:
     lost_keys: list[str] = field(default_factory=list)
     without_address: list[str] = field(default_factory=list)
     lost_lines: int = 0
+    torn: int = 0  # lines of the journals that cannot be read
     kept: str = ""  # where the database is that there was before
 
 
-def restore(file: Path, manifest: dict, lines: list[dict]) -> Restored:
-    """Put the backup `file` in the place of the database and end again what ended since, by `lines`.
+def restore(file: Path, manifest: dict, journals: list[Path]) -> Restored:
+    """Put the backup `file` in the place of the database and end again what ended since, by `journals`.
 
     Nobody may use the portal meanwhile. Raises BackupError; then nothing has changed.
     """
     restored = Restored(datetime.fromisoformat(manifest["made"]))
-    since = (restored.made - CLOCKS).isoformat()
     noted = anchors.noted()
     try:
         with _BESIDE[connection.vendor](file, restored):
             call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
             with transaction.atomic():
                 heads = _heads(noted)
-                _end_again([line for line in lines if line["at"] > since], restored)
+                lines, restored.torn = journal.read(journals, _since(restored.made))
+                _end_again(lines, restored)
                 _end_sessions()
                 _skip_numbers()
                 _tell(noted, heads, restored)
@@ -65,6 +67,12 @@ def restore(file: Path, manifest: dict, lines: list[dict]) -> Restored:
     for environment_id, (number, link) in heads.items():
         anchors.restart(environment_id, number, link)
     return restored
+
+
+def _since(made):
+    """From when on lines count: what was put back into the backup itself is done."""
+    done = Event.objects.filter(action=Action.RESTORED).aggregate(last=Max("at"))["last"]
+    return max(made - CLOCKS, done or made - CLOCKS).isoformat()
 
 
 def _end_again(lines, restored):

@@ -143,20 +143,28 @@ def behind(late=LATE) -> int:
     return late.exclude(action__in=HARMLESS).count()
 
 
-def read(files) -> tuple[list[dict], int]:
-    """The lines of all these journals, the oldest first, each once; and how many cannot be read."""
+def read(files, since="") -> tuple[list[dict], int]:
+    """The lines of these journals after the moment `since`, the oldest first, each once; and how many cannot
+    be read.
+    """
     lines, torn = {}, 0
     for file in files:
-        for text in Path(file).read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text) if text else None
-            except ValueError:
-                line = {}
-            if isinstance(line, dict) and line.keys() >= NEEDED and line["kind"] in _ends:
-                lines[json.dumps(line, sort_keys=True)] = line
-            else:
-                torn += line is not None
+        with Path(file).open(encoding="utf-8", errors="replace") as texts:
+            for text in filter(str.strip, texts):
+                line = _read(text)
+                torn += line is None
+                if line and line["at"] > since:
+                    lines[text] = line
     return sorted(lines.values(), key=lambda line: (line["at"], line.get("event", 0))), torn
+
+
+def _read(text):
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    whole = isinstance(line, dict) and line.keys() >= NEEDED and line["kind"] in _ends
+    return line if whole else None
 
 
 def _line(event):

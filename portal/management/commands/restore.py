@@ -3,7 +3,6 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.events import journal
 from portal.backups import BackupError, opened
 from portal.restoring import restore
 
@@ -41,16 +40,14 @@ class Command(BaseCommand):
     def handle(self, *, file, without_journal, **options):
         files = [] if without_journal else journals(options["journal"])
         try:
-            manifest = opened(file.resolve())
-            lines, torn = journal.read(files)
-            restored = restore(file.resolve(), manifest, lines)
+            restored = restore(file.resolve(), opened(file.resolve()), files)
         except (BackupError, OSError) as error:
             raise CommandError(str(error)) from None
-        self._say_what_is_back(restored, files, torn)
+        self._say_what_is_back(restored, files)
         self._say_what_is_lost(restored)
         self._say_what_to_do(restored)
 
-    def _say_what_is_back(self, restored, files, torn):
+    def _say_what_is_back(self, restored, files):
         self.stdout.write(f"Put back: the state of {restored.made:%Y-%m-%d %H:%M:%S} UTC.")
         if files:
             self.stdout.write(f"Journals: {', '.join(map(str, files))}.")
@@ -58,8 +55,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 self.style.ERROR("Without a journal: what ended since is alive again.")
             )
-        if torn:
-            self.stdout.write(f"Lines of the journals that were cut short and left out: {torn}.")
+        if restored.torn:
+            self.stdout.write(f"Lines of the journals that cannot be read: {restored.torn}.")
         for kind, words in KINDS.items():
             if restored.ended.get(kind):
                 self.stdout.write(f"Ended again: {restored.ended[kind]} {words}.")
