@@ -7,4 +7,4 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People and organisations")
 
     def ready(self):
-        from accounts import links  # noqa: F401 (says where the activity log leads)
+        from accounts import links, remaining  # noqa: F401 (they register below)

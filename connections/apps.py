@@ -11,6 +11,7 @@ class ConnectionsConfig(AppConfig):
             closing,
             export,
             links,
+            remaining,
             ripples,
         )
 

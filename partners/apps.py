@@ -7,4 +7,4 @@ class PartnersConfig(AppConfig):
     verbose_name = _("Partners")
 
     def ready(self):
-        from partners import export, forgetting, links  # noqa: F401 (they register below)
+        from partners import export, forgetting, links, remaining  # noqa: F401 (they register below)

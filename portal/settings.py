@@ -18,6 +18,8 @@ PORTAL_BOOKS_API      the API that Koppel Books calls (default: PORTAL_BASE_URL 
 PORTAL_AUTOPILOT_PRIVATE  hosts that Autopilot may call beside the public internet, such as books.lan:8443
 PORTAL_LOG            json writes each log line as a JSON object (default: text)
 PORTAL_METRICS        host:port of the figures for Prometheus, such as 127.0.0.1:9100; keep it internal
+PORTAL_JOURNAL        folder of the journal of what ended (default: PORTAL_DATA/journal)
+PORTAL_BACKUPS        folder of the backups (default: PORTAL_DATA/backups)
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
 CACHE_URL             redis://…; without it limits are counted in the database and in each web process
 """
@@ -46,6 +48,8 @@ def _read(cast, name, default):
 
 
 PORTAL_DATA = Path(_read(env.str, "PORTAL_DATA", str(BASE_DIR / "var"))).resolve()
+PORTAL_JOURNAL = Path(_read(env.str, "PORTAL_JOURNAL", str(PORTAL_DATA / "journal"))).resolve()
+PORTAL_BACKUPS = Path(_read(env.str, "PORTAL_BACKUPS", str(PORTAL_DATA / "backups"))).resolve()
 PORTAL_BASE_URL = _read(env.str, "PORTAL_BASE_URL", "http://localhost:8000").rstrip("/")
 PORTAL_HTTPS = _read(env.bool, "PORTAL_HTTPS", False)
 PORTAL_EMAIL_URL = _read(env.str, "PORTAL_EMAIL_URL", "")

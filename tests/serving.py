@@ -247,6 +247,14 @@ def wait_for(url):
     raise AssertionError(f"{url} does not answer")
 
 
+def wait_until(true, seconds=60):
+    """Wait until `true()` is."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.1)
+
+
 def processes_of(session):
     pids = sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
     return [pid for pid in pids if session_of(pid) == session]

@@ -79,6 +79,8 @@ class Action(models.TextChoices):
     INVOICES_REOFFERED = "invoice.reoffered", _("Invoices re-offered to the API")
     NAME_ERASED = "log.name_erased", _("Name of a former user erased from the log")
     LINES_RETIRED = "log.lines_retired", _("Old lines taken out of the log")
+    RESTORED = "log.restored", _("Backup put back")
+    ENDED_AGAIN = "log.ended_again", _("Ended again after a backup was put back")
     INVOICE_STATUS_SET = "invoice.status_set", _("Status of an invoice set")
     INVOICE_MARKED_ORIGINAL = "invoice.marked_original", _("Duplicate marked as original")
 

@@ -6,7 +6,7 @@ from itertools import islice
 from django.db import models, transaction
 from django.db.models.functions import Cast
 
-from accounts.events import anchors, chain
+from accounts.events import anchors, chain, journal
 from accounts.events.models import Action, Checkpoint, Event
 from portal.logs import current_request_id
 
@@ -28,7 +28,7 @@ def record(action, *, by, subject, environment, organisation=None, **details):
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("An event belongs into the transaction of its change.")
     kind, ref, name = subject.event_subject
-    return Event.objects.create(
+    event = Event.objects.create(
         environment=environment,
         organisation=organisation,
         actor=by,
@@ -40,6 +40,8 @@ def record(action, *, by, subject, environment, organisation=None, **details):
         details=details,
         request_id=current_request_id.get().lstrip("-"),
     )
+    journal.note(event)
+    return event
 
 
 def chain_waiting() -> int:
@@ -58,6 +60,7 @@ def _chain(environment_id):
         lines = waiting.select_for_update(no_key=True, of=["self"]).iterator(chunk_size=AT_ONCE)
         # A line that this portal did not write gets no place: verify_events tells of it.
         ours = list(islice(filter(chain.own_digest, lines), AT_ONCE))
+        journal.write_missing(ours)  # before they count as done: then no crash leaves one out
         number, link = head_of(environment_id)
         for number, event in enumerate(ours, number + 1):  # noqa: B020 (it goes on counting)
             event.number = number
@@ -134,7 +137,7 @@ def erase_name(*, user, by=None, addresses=()) -> int:
             Event.objects.filter(pk=event.pk).put(proofs=event.proofs, **values)
             erased.append(event)
     for environment_id in sorted({event.environment_id for event in erased}):
-        Event.objects.create(
+        event = Event.objects.create(
             environment_id=environment_id,
             actor=by,
             actor_name=by.get_full_name() if by else "",
@@ -143,6 +146,7 @@ def erase_name(*, user, by=None, addresses=()) -> int:
             subject_ref=str(user.pk),
             details={"lines": sum(event.environment_id == environment_id for event in erased)},
         )
+        journal.note(event)
     return len(erased)
 
 

@@ -19,12 +19,15 @@ class Verdict:
     fault: str = ""
 
 
-def verdicts():
-    """Judge the log of every environment that has one, or had one by the anchors (R53)."""
-    noted = anchors.noted()
+def verdicts(noted=None):
+    """Judge the log of every environment that has one, or had one by the anchors (R53).
+
+    `noted` are those anchors; of a copy, those that there were before it was made.
+    """
+    noted = anchors.noted() if noted is None else noted
     logs = Event.objects.order_by("environment").values_list("environment", "environment__name")
     names = dict(logs.distinct())
-    for environment_id in sorted(names.keys() | noted.keys()):
+    for environment_id in sorted(names.keys() | noted.keys(), key=lambda pk: pk or 0):
         name = names.get(environment_id, f"Environment {environment_id}")
         verdict = Verdict(name, *start_of(environment_id))
         faults = _faults(environment_id, verdict, noted.get(environment_id, {}))

@@ -14,6 +14,7 @@ NAMES = {
     "address": _("Autopilot address"),
     "again": _("sent again"),
     "app_key": _("App Key"),
+    "as_of": _("state of"),
     "changed": _("changed"),
     "connections": _("connections"),
     "email": _("email"),
@@ -22,6 +23,7 @@ NAMES = {
     "invoices": _("invoices"),
     "language": _("language"),
     "last_name": _("last name"),
+    "lost_lines": _("lost lines"),
     "mails_off": _("mails"),
     "name": _("name"),
     "old": _("old App Key"),
@@ -116,7 +118,7 @@ def _moment(text):
 def _value(name, value):
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
-    if name == "until":
+    if name in ("as_of", "until") and isinstance(value, str):
         return _moment(value)
     if isinstance(value, dict):
         return ", ".join(f"{_name(key)}: {_value(key, item)}" for key, item in value.items())

@@ -294,7 +294,7 @@ def end_partnership(*, partnership, by) -> None:
     for connection in dict.fromkeys(rows):
         ended = [it for it in places_of(connection) if it.mandate in mandates]
         for place in reversed(ended):
-            _remove(place, by) if _others(place) else revoke_locked(place, by)
+            stop_at(place, by)
 
 
 def refuse_conflicts(organisation, app, administration, *, confirmed) -> None:
@@ -370,6 +370,11 @@ def of_administration(places, administration) -> list[Standing]:
 def _set_pause(connection, at, by):
     connection.paused_at, connection.paused_by = at, by
     connection.save(update_fields=["paused_at", "paused_by"])
+
+
+def stop_at(place, by) -> None:
+    """Stop a connection that the caller has locked for one organisation; it goes on for others, if any."""
+    _remove(place, by) if _others(place) else revoke_locked(place, by)
 
 
 def _others(place):
