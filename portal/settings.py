@@ -58,9 +58,9 @@ if PORTAL_HTTPS and _base.scheme != "https":
     raise ImproperlyConfigured("PORTAL_HTTPS=1 needs a PORTAL_BASE_URL that begins with https://.")
 
 PORTAL_DATA.mkdir(parents=True, exist_ok=True)
-SECRET_KEY = server_keys.secret_key(PORTAL_DATA)
+SECRET_KEY, *SECRET_KEY_FALLBACKS = server_keys.secret_keys(PORTAL_DATA)
 PEPPERS = server_keys.peppers(PORTAL_DATA)
-MFA_KEY = server_keys.mfa_key(PORTAL_DATA)
+MFA_KEYS = server_keys.mfa_keys(PORTAL_DATA)
 SIGNING_KEYS = server_keys.signing_keys(PORTAL_DATA)
 CHAIN_KEY = server_keys.chain_key(PORTAL_DATA)
 BOOKS_KEY = server_keys.books_key(PORTAL_DATA) if PORTAL_BOOKS else ""
