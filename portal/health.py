@@ -9,6 +9,7 @@ from django.http import JsonResponse
 from django.views.decorators.http import require_safe
 
 from accounts.access import public_page
+from portal.checks import missing_peppers
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ def ready(request):
         database_answers()
         check = "migrations"
         migrations_are_applied()
+        check = "peppers"
+        peppers_are_complete()
     except (Error, NotReady) as error:
         log.warning("not ready, %s: %s", check, error)
         return JsonResponse({"status": "failing", "check": check}, status=503)
@@ -47,3 +50,10 @@ def migrations_are_applied():
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise NotReady("some migrations are not applied: run manage.py migrate")
+
+
+@cache  # looked at again only while it fails: going through all key sets costs too much
+def peppers_are_complete():
+    missing = missing_peppers()
+    if missing:
+        raise NotReady(f"peppers.json has no key {sorted(missing)}: see manage.py doctor")

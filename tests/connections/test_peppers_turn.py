@@ -10,8 +10,8 @@ from connections.calls import CALLS
 from connections.catalogue import create_gateway
 from connections.models import Gateway, KeySet
 from connections.services import end_found
-from portal.server_keys import Peppers, ServerKeysError
-from tests.connections.test_tokens import ask
+from portal.server_keys import Peppers
+from tests.connections.test_tokens import FORM, ask
 from tests.factories import UserFactory, connect
 from tests.racing import race
 from tests.software import Software, basic
@@ -36,6 +36,13 @@ def connected():
 @pytest.fixture
 def software(connected):
     return Software(connected[1], connected[0].organisation)
+
+
+@pytest.fixture
+def written_later(settings):
+    settings.CALLS_FLUSH_SECONDS = 3600
+    yield
+    CALLS.flush()
 
 
 def pepper_of(connection):
@@ -101,7 +108,8 @@ def test_a_gateway_moves_with_its_first_question(turn, client):
 
     def introspect():
         headers = {"Authorization": basic(pair.app_key, pair.secret.reveal())}
-        return client.post("/api/v1/introspect", {"token": "x"}, headers=headers).status_code
+        url = "/api/v1/introspect"
+        return client.post(url, "token=x", content_type=FORM, headers=headers).status_code
 
     assert introspect() == 200
     turn("drop")
@@ -109,8 +117,7 @@ def test_a_gateway_moves_with_its_first_question(turn, client):
     assert Gateway.objects.get().pepper == 2
 
 
-def test_no_secret_waits_for_the_move(turn, connected, software, settings):
-    settings.CALLS_FLUSH_SECONDS = 3600
+def test_no_secret_waits_for_the_move(turn, connected, software, written_later):
     turn("switch")
 
     software.me()
@@ -123,9 +130,8 @@ def test_no_secret_waits_for_the_move(turn, connected, software, settings):
 
 
 def test_keys_that_were_replaced_while_their_move_waited_stay_replaced(
-    turn, connected, software, settings
+    turn, connected, software, written_later
 ):
-    settings.CALLS_FLUSH_SECONDS = 3600
     connection, pair = connected
     turn("switch")
     software.me()
@@ -137,8 +143,7 @@ def test_keys_that_were_replaced_while_their_move_waited_stay_replaced(
     assert Software(new, connection.organisation).me().status_code == 200
 
 
-def test_a_move_that_waited_brings_no_wiped_digest_back(turn, connected, software, settings):
-    settings.CALLS_FLUSH_SECONDS = 3600
+def test_a_move_that_waited_brings_no_wiped_digest_back(turn, connected, software, written_later):
     connection = connected[0]
     turn("switch")
     software.me()
@@ -163,8 +168,7 @@ def test_a_retired_key_set_of_a_dropped_pepper_is_a_stranger(turn, connected, so
 def test_a_live_key_set_without_its_pepper_is_a_fault_that_somebody_sees(turn, software):
     turn("drop")
 
-    with pytest.raises(ServerKeysError, match="has no key 1"):
-        software.me()
+    assert software.me().status_code == 500
 
 
 def test_keys_in_use_never_lose_their_digest(connected):

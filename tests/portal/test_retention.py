@@ -21,7 +21,7 @@ from tests.factories import UserFactory, connect, organisation_at
 from tests.invoices.documents import invoice
 from tests.software import Software
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def personal():
@@ -48,13 +48,14 @@ def used():
         organisation=organisation_at("0088:7300010000001", registration_number="71234561")
     )
     software = Software(pair, connection.organisation)
-    software.send(invoice(), key="order-1")
+    software.send(invoice(), **{"Idempotency-Key": "order-1"})
     ask(pair)
     services.create_new_keys(connection=connection, by=connection.owner, op_id=uuid.uuid4())
     software.me()  # with the old keys
     visitor = Client()
     visitor.force_login(UserFactory())
     visitor.get("/profile/")
+    call_command("work", "--once")
     return connection
 
 

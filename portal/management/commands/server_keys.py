@@ -58,7 +58,8 @@ class Command(BaseCommand):
         number = server_keys.add(settings.PORTAL_DATA, name)
         self.stdout.write(
             f"Key {number} is in {TURNING[name]}; nothing is made with it yet. Copy the file "
-            f"to every machine, start all processes of the portal anew there, then run manage.py server_keys switch {name}"
+            "to every machine, start all processes of the portal anew there, then run "
+            f"manage.py server_keys switch {name}"
         )
 
     def _switch(self, name, _number):
