@@ -102,20 +102,11 @@ def test_a_doubtful_variable_is_an_advice(data, variables, sentence):
 
 
 @pytest.mark.parametrize("name", ["doctor", "serve", "migrate"])
-@pytest.mark.parametrize(
-    ("variable", "value", "sentence"),
-    [
-        ("PORTAL_PROXIES", "two", "PORTAL_PROXIES has a value that cannot be read: 'two'."),
-        ("DATABASE_URL", "postgres:/u:hush@h/x", "DATABASE_URL must look like postgres://"),
-    ],
-)
-def test_a_wrong_variable_is_one_sentence_and_no_start(data, name, variable, value, sentence):
-    code, said = command(data, name, **{variable: value})
+def test_a_wrong_variable_is_one_sentence_and_no_start(data, name):
+    code, said = command(data, name, PORTAL_PROXIES="two")
 
-    assert code == 1
-    assert said.startswith(f"Koppel does not start: {sentence}")
-    assert said.count("\n") == 1
-    assert "hush" not in said
+    sentence = "PORTAL_PROXIES has a value that cannot be read: 'two'."
+    assert (code, said) == (1, f"Koppel does not start: {sentence}\n")
 
 
 @pytest.mark.parametrize(
