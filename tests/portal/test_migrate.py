@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -71,3 +72,21 @@ def test_a_migrate_that_was_killed_lets_the_next_one_go_on(tmp_path):
         said = again.communicate(timeout=300)[0]
 
     assert again.returncode == 0, said
+
+
+def test_a_database_whose_clock_is_an_hour_ahead_is_a_fault(tmp_path):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no clock of its own")
+    with fresh_database(tmp_path) as variables:
+        start(variables, "migrate").communicate(timeout=300)
+        name = variables["DATABASE_URL"].rsplit("/", 1)[1]
+        with psycopg.connect(variables["DATABASE_URL"], autocommit=True) as database:
+            database.execute("CREATE SCHEMA ahead")
+            database.execute(
+                "CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql"
+                " AS $$ SELECT pg_catalog.clock_timestamp() + interval '1 hour' $$"
+            )
+            database.execute(f"ALTER DATABASE {name} SET search_path = ahead, pg_catalog, public")
+        said = start(variables, "doctor").communicate(timeout=100)[0]
+
+    assert re.search(r"Fault: The clocks of .* are 3\d{3} seconds apart. Let NTP set both.", said)

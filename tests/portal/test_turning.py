@@ -93,6 +93,17 @@ def test_a_pepper_goes_when_nothing_live_hangs_on_it_any_more(run):
 
 
 @pytest.mark.django_db
+def test_the_commands_of_the_page_about_server_keys_work_one_after_the_other(run):
+    page = (loaded.BASE_DIR / "docs" / "server-keys.md").read_text()
+    commands = re.findall(r"^manage\.py server_keys ([\w ]+?) *(?:#|$)", page, re.M)
+
+    said = [run(*command.split()) for command in commands]
+
+    assert [command.split()[0] for command in commands] == ["add", "switch", "list", "drop"]
+    assert "Key 1 is gone from peppers.json." in said[-1]
+
+
+@pytest.mark.django_db
 def test_a_step_out_of_order_is_a_sentence(run):
     with pytest.raises(CommandError, match="To begin a change run manage.py server_keys add"):
         run("switch", "peppers")
