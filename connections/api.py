@@ -250,6 +250,7 @@ def proved(pair: keys.KeyPair | None) -> KeySet:
         raise ApiError(errors.INVALID_KEYS)
     if not key_set.opens_with(pair.secret):
         raise ApiError(errors.INVALID_KEYS)
+    CALLS.note_proof(key_set, pair.secret)
     return _with_standing(key_set)
 
 

@@ -1,5 +1,5 @@
-"""Counting calls off the request path, and keeping what was refused (R20, R44): in memory, written in batches
-by a timer and at shutdown."""
+"""Counting calls off the request path, keeping what was refused (R20, R44), and moving digests to the current
+pepper: in memory, written in batches by a timer and at shutdown."""
 
 import atexit
 import json
@@ -12,16 +12,20 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from accounts.events.models import Action
 from connections.errors import TOO_MANY_CALLS
 from connections.history import record_about
-from connections.models import KeySet, RefusedCall
+from connections.keys import Secret
+from connections.models import CallCount, Gateway, KeySet, RefusedCall
 
 log = logging.getLogger(__name__)
 
 REFUSED_KEPT = 200  # of each key set
 REFUSED_DAYS = 30
+DIGESTS_DAYS = 400
+NETWORKS_DAYS = 365
 FORGOTTEN_AT_ONCE = 10_000
 LONGEST_DETAIL = 300
 MOST_DETAILS = 10
@@ -58,6 +62,7 @@ class CallLog:
         self._lock = threading.Lock()
         self._counts: dict[tuple, _Count] = {}
         self._refused: dict[int, deque[RefusedCall]] = _newest_of_each()
+        self._moving: dict[tuple, tuple[KeySet | Gateway, dict]] = {}
         self._timer: threading.Thread | None = None
 
     def note(
@@ -95,16 +100,33 @@ class CallLog:
             self._counts[key] = _Count(
                 (earlier.calls if earlier else 0) + 1, now, request_id, network
             )
-        if settings.CALLS_FLUSH_SECONDS:
-            self._start_timer()
-        else:
-            self.flush()
+        self._write_soon()
+
+    @sensitive_variables("secret")
+    def note_proof(self, row: KeySet | Gateway, secret: Secret) -> None:
+        """Have the digest of a Secret that was just proved moved to the current pepper, if it is an old one.
+
+        The new digest is made now, for the Secret is not kept; one that is lost comes with the next call.
+        """
+        if (
+            row.pepper >= settings.PEPPERS.current
+        ):  # or one that was not started anew would move it back
+            return
+        with self._lock:
+            self._moving[type(row), row.pk] = row, row.hashed(secret)
+        self._write_soon()
 
     def flush(self) -> None:
         """Write what was counted; what cannot be written now is kept for the next time."""
         with self._lock:
             counts, self._counts = self._counts, {}
             refused, self._refused = self._refused, _newest_of_each()
+            moving, self._moving = self._moving, {}
+        try:
+            for row, digests in moving.values():
+                _move(row, digests)
+        except DatabaseError:
+            log.exception("digests not moved to the current pepper yet")
         if not counts:
             return
         try:
@@ -123,6 +145,12 @@ class CallLog:
                     self._counts[key].calls += count.calls
                 else:
                     self._counts[key] = count
+
+    def _write_soon(self):
+        if settings.CALLS_FLUSH_SECONDS:
+            self._start_timer()
+        else:
+            self.flush()
 
     def _start_timer(self):
         if self._timer is None:
@@ -163,6 +191,32 @@ def _cut(value):
     if isinstance(value, list):
         return [_cut(part) for part in value[:MOST_DETAILS]]
     return value[:LONGEST_DETAIL] if isinstance(value, str) else value
+
+
+def _move(row, digests):
+    """Write digests under another pepper, if nobody has done so: a statement for itself, which waits for
+    nobody while it holds a row."""
+    unchanged = type(row).objects.filter(
+        pk=row.pk, pepper=row.pepper, secret_digest=row.secret_digest
+    )
+    unchanged.update(**digests)
+
+
+def wipe_digests() -> int:
+    """Forget by what the Secrets of keys were known that were retired 400 days ago; answers of how many.
+
+    Whoever calls with them then hears what a stranger hears, and is not counted any more (R20).
+    """
+    before = timezone.now() - timedelta(days=DIGESTS_DAYS)
+    return KeySet.objects.filter(retired_at__lt=before).wipe()
+
+
+def forget_networks() -> int:
+    """Forget from which networks was called more than 12 months ago; answers in how many counts."""
+    before = timezone.localdate() - timedelta(days=NETWORKS_DAYS)
+    old = CallCount.objects.filter(day__lt=before).exclude(last_network="")
+    found = list(old.order_by("day").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    return CallCount.objects.filter(pk__in=found).update(last_network="")
 
 
 @transaction.atomic

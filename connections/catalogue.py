@@ -3,7 +3,6 @@
 Every service is one transaction with its event; `by` is the acting member of support.
 """
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -27,8 +26,8 @@ def create_gateway(gateway: Gateway, *, by) -> keys.KeyPair:
     """Make a gateway, which has only its name yet, with its credential; of the Secret a digest is kept."""
     pair = keys.make_pair(keys.GATEWAY_PREFIX)
     gateway.client_id, gateway.created_by = pair.app_key, by
-    gateway.pepper = settings.PEPPERS.current
-    gateway.secret_digest = keys.digest(pair.secret.reveal(), **gateway.bound)
+    for name, value in gateway.hashed(pair.secret).items():
+        setattr(gateway, name, value)
     gateway.save()
     record(
         Action.GATEWAY_CREATED,

@@ -1,9 +1,13 @@
-"""What Django's system check looks at in this project."""
+"""What Django's system check looks at in this project; `manage.py doctor` asks these and more."""
 
+import difflib
+import os
 import sqlite3
 
-from django.core.checks import Tags, Warning, register
+from django.conf import settings
+from django.core.checks import Error, Tags, Warning, register
 from django.db import connections
+from django.db.models import Count
 
 SAFE_SQLITE = (3, 51, 3)
 
@@ -22,3 +26,100 @@ def sqlite_is_recent(*, databases=None, **kwargs):
             id="portal.W001",
         )
     ]
+
+
+@register()
+def variables_are_known(**kwargs):
+    """A variable with a typing error in its name does nothing, and nobody sees it."""
+    unknown = {name for name in os.environ if name.startswith("PORTAL_")}
+    unknown -= settings.PORTAL_VARIABLES
+    return [
+        Warning(
+            f"There is no variable {name}, so it does nothing.",
+            hint=_did_you_mean(name),
+            id="portal.W002",
+        )
+        for name in sorted(unknown)
+    ]
+
+
+def _did_you_mean(name):
+    near = difflib.get_close_matches(name, settings.PORTAL_VARIABLES, 1)
+    return f"Did you mean {near[0]}?" if near else "Take it away, or look it up in docs/operate.md."
+
+
+@register()
+def debug_is_off(**kwargs):
+    if not settings.DEBUG:
+        return []
+    return [
+        Warning(
+            "PORTAL_DEBUG=1 shows the inside of the portal to everybody who meets an error.",
+            hint="Take the variable away, but for development.",
+            id="portal.W003",
+        )
+    ]
+
+
+@register()
+def https_is_whole(**kwargs):
+    """The three variables that say how people reach the portal agree."""
+    found = []
+    if settings.PORTAL_BASE_URL.startswith("https:") and not settings.PORTAL_HTTPS:
+        found.append(
+            Warning(
+                "PORTAL_BASE_URL begins with https://, but browsers may send cookies without it.",
+                hint="Set PORTAL_HTTPS=1.",
+                id="portal.W004",
+            )
+        )
+    if settings.PORTAL_HTTPS and not settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+        found.append(
+            Warning(
+                "PORTAL_HTTPS=1 without PORTAL_PROXIES: behind a proxy every page redirects to itself "
+                "for ever, and all people share one address.",
+                hint="Set PORTAL_PROXIES to the number of your proxies, usually 1.",
+                id="portal.W005",
+            )
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        found.append(
+            Warning(
+                "PORTAL_ALLOWED_HOSTS=* lets anybody choose the name under which the portal answers.",
+                hint="Name the hosts.",
+                id="portal.W006",
+            )
+        )
+    return found
+
+
+@register(Tags.database)
+def peppers_are_complete(*, databases=None, **kwargs):
+    """No live key set names a pepper that this process does not have."""
+    if "default" not in (databases or []):
+        return []
+    missing = missing_peppers()
+    if not missing:
+        return []
+    number = sum(missing.values())
+    return [
+        Error(
+            f"{number} live key sets hang on peppers that secrets/peppers.json does not hold: "
+            f"number {', '.join(map(str, sorted(missing)))}. No call with them can be let in.",
+            hint="Put the file back from a backup, or copy it from the machine where the pepper was added.",
+            id="portal.E001",
+        )
+    ]
+
+
+def missing_peppers() -> dict[int, int]:
+    """The numbers of peppers that this process does not have, and how many live key sets name each.
+
+    Before the first migration there are none.
+    """
+    from connections.models import KeySet  # the check is registered before the models are there
+
+    if KeySet._meta.db_table not in connections["default"].introspection.table_names():
+        return {}
+    rows = KeySet.objects.kept().without_pepper().values_list("pepper")
+    return dict(rows.annotate(number=Count("pk")).order_by("pepper"))

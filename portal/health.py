@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.access import public_page
 from portal import waiting
+from portal.checks import missing_peppers
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,13 @@ def migrations_are_applied():
         raise NotReady("some migrations are not applied: run manage.py migrate")
 
 
+@cache  # looked at again only while it fails: going through all key sets costs too much
+def peppers_are_complete():
+    missing = missing_peppers()
+    if missing:
+        raise NotReady(f"peppers.json has no key {sorted(missing)}: see manage.py doctor")
+
+
 def disk_has_room():
     if shutil.disk_usage(settings.PORTAL_DATA).free < FULL:
         raise NotReady(f"{settings.PORTAL_DATA} is full: make room")
@@ -84,6 +92,7 @@ def disk_is_nearly_full():
 NEEDED = {
     "database": database_writes,
     "migrations": migrations_are_applied,
+    "peppers": peppers_are_complete,
     "disk": disk_has_room,
 }
 WATCHED = {

@@ -25,6 +25,7 @@ CACHE_URL             redis://…; without it limits are counted in the database
 """
 
 import sys
+import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,7 +39,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 
+PORTAL_VARIABLES = {"PORTAL_HOST"}  # and all that are read below
+
+
 def _read(cast, name, default):
+    PORTAL_VARIABLES.add(name)
     try:
         return cast(name, default=default)
     except ValueError:
@@ -47,32 +52,58 @@ def _read(cast, name, default):
         ) from None
 
 
+def _switch(name):
+    value = _read(env.str, name, "0").lower()
+    if value not in ("1", "true", "yes", "on", "0", "false", "no", "off", ""):
+        raise ImproperlyConfigured(f"{name} is 1 or 0, not {value!r}.")
+    return value in ("1", "true", "yes", "on")
+
+
+def _url(cast, name, example, **default):
+    PORTAL_VARIABLES.add(name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            return cast(name, **default)
+    except (ValueError, ImproperlyConfigured, UserWarning):  # whose texts may hold a password
+        raise ImproperlyConfigured(f"{name} must look like {example}") from None
+
+
 PORTAL_DATA = Path(_read(env.str, "PORTAL_DATA", str(BASE_DIR / "var"))).resolve()
 PORTAL_JOURNAL = Path(_read(env.str, "PORTAL_JOURNAL", str(PORTAL_DATA / "journal"))).resolve()
 PORTAL_BACKUPS = Path(_read(env.str, "PORTAL_BACKUPS", str(PORTAL_DATA / "backups"))).resolve()
 PORTAL_BASE_URL = _read(env.str, "PORTAL_BASE_URL", "http://localhost:8000").rstrip("/")
-PORTAL_HTTPS = _read(env.bool, "PORTAL_HTTPS", False)
+PORTAL_HTTPS = _switch("PORTAL_HTTPS")
 PORTAL_EMAIL_URL = _read(env.str, "PORTAL_EMAIL_URL", "")
 PORTAL_SUPPORT_EMAIL = _read(env.str, "PORTAL_SUPPORT_EMAIL", "")
-DEBUG = _read(env.bool, "PORTAL_DEBUG", False)
-PORTAL_BOOKS = _read(env.bool, "PORTAL_BOOKS", False)
+DEBUG = _switch("PORTAL_DEBUG")
+PORTAL_BOOKS = _switch("PORTAL_BOOKS")
 PORTAL_LOG = _read(env.str, "PORTAL_LOG", "text")
 CACHE_URL = _read(env.str, "CACHE_URL", "")
 
-_base = urlsplit(PORTAL_BASE_URL)
-if _base.scheme not in ("http", "https") or not _base.hostname:
+try:
+    _base = urlsplit(PORTAL_BASE_URL)
+    _whole = _base.scheme in ("http", "https") and _base.hostname and _base.port != 0
+except ValueError:
+    _whole = False
+if not _whole:
     raise ImproperlyConfigured("PORTAL_BASE_URL must look like https://portal.example.org.")
 if PORTAL_HTTPS and _base.scheme != "https":
     raise ImproperlyConfigured("PORTAL_HTTPS=1 needs a PORTAL_BASE_URL that begins with https://.")
 if PORTAL_LOG not in ("text", "json"):
     raise ImproperlyConfigured("PORTAL_LOG is text or json.")
 if CACHE_URL and urlsplit(CACHE_URL).scheme not in ("redis", "rediss", "unix"):
-    raise ImproperlyConfigured("CACHE_URL must look like redis://127.0.0.1:6379/0.")
+    raise ImproperlyConfigured("CACHE_URL must look like redis://host:6379")
 
-PORTAL_DATA.mkdir(parents=True, exist_ok=True)
-SECRET_KEY = server_keys.secret_key(PORTAL_DATA)
+try:
+    PORTAL_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(
+        f"PORTAL_DATA names a folder that cannot be made: {error}."
+    ) from None
+SECRET_KEY, *SECRET_KEY_FALLBACKS = server_keys.secret_keys(PORTAL_DATA)
 PEPPERS = server_keys.peppers(PORTAL_DATA)
-MFA_KEY = server_keys.mfa_key(PORTAL_DATA)
+MFA_KEYS = server_keys.mfa_keys(PORTAL_DATA)
 SIGNING_KEYS = server_keys.signing_keys(PORTAL_DATA)
 CHAIN_KEY = server_keys.chain_key(PORTAL_DATA)
 BOOKS_KEY = server_keys.books_key(PORTAL_DATA) if PORTAL_BOOKS else ""
@@ -160,9 +191,17 @@ FORM_RENDERER = "portal.forms.PortalRenderer"
 # Data
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+_database_example = "postgres://user:password@host:5432/name"
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{PORTAL_DATA / 'portal.sqlite3'}")
+    "default": _url(
+        env.db_url,
+        "DATABASE_URL",
+        _database_example,
+        default=f"sqlite:///{PORTAL_DATA / 'portal.sqlite3'}",
+    )
 }
+if not DATABASES["default"].get("ENGINE", "").endswith(("sqlite3", "postgresql")):
+    raise ImproperlyConfigured(f"DATABASE_URL must look like {_database_example}")
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE: writers queue instead of failing; FULL: an answered change survives a power cut.
     DATABASES["default"]["OPTIONS"] = {
@@ -301,14 +340,14 @@ DELIVERY_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = PORTAL_DATA / "mails"
 EMAIL_TIMEOUT = 10
 if PORTAL_EMAIL_URL:
-    _mail = env.email_url("PORTAL_EMAIL_URL")
+    _mail = _url(env.email_url, "PORTAL_EMAIL_URL", "smtp+tls://user:password@host:587")
     DELIVERY_BACKEND = _mail.pop("EMAIL_BACKEND")
     globals().update(_mail)
 
 # What the portal promises
 
 INVOICE_MAX_BYTES = 10 * 1024 * 1024
-INVOICE_RULES = _read(env.bool, "PORTAL_INVOICE_RULES", False)
+INVOICE_RULES = _switch("PORTAL_INVOICE_RULES")
 REQUEST_MAILS_PER_DAY = _read(env.int, "PORTAL_REQUESTS_PER_DAY", 6000)
 REQUEST_MAILS_PER_ADDRESS_AND_DAY = 20
 CALLS_FLUSH_SECONDS = 2

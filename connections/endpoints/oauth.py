@@ -21,6 +21,7 @@ from connections.api import (
     refuse_misplaced,
     wrong_input,
 )
+from connections.calls import CALLS
 from connections.errors import ApiError
 from connections.models import Gateway, catalogue
 
@@ -96,6 +97,7 @@ class GatewayCredential(AppKeyAndSecret):
         gateway = pair and Gateway.objects.of_pair(pair)
         if not gateway:
             raise OAuthError(errors.INVALID_GATEWAY)
+        CALLS.note_proof(gateway, pair.secret)
         return gateway
 
 

@@ -394,7 +394,7 @@ class SentOnce(models.Model):
     key = models.CharField(max_length=255)
     sha256 = models.CharField(max_length=64)
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
 
     class Meta:
         constraints = [

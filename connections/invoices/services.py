@@ -1,6 +1,7 @@
 """Sending and receiving invoices, and what becomes of them."""
 
 import hashlib
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -23,6 +24,9 @@ from connections.invoices.models import (
 )
 from connections.models import Connection
 from connections.services import entered, live_places_at
+
+SENT_ONCE_KEPT = timedelta(days=30)
+FORGOTTEN_AT_ONCE = 10_000
 
 
 class WrongSender(Exception):
@@ -174,6 +178,14 @@ def connections_that_fetch(organisation) -> list[Connection]:
         if not place.is_suspended and place.rights.allows("GetInboxDocument")
     )
     return [getattr(place, "connection", place) for place in places]
+
+
+def forget_sent_once() -> int:
+    """Forget for which invoice an Idempotency-Key of 30 days ago stood, and answer how many did."""
+    old = SentOnce.objects.filter(created_at__lt=timezone.now() - SENT_ONCE_KEPT)
+    found = list(old.order_by("created_at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    SentOnce.objects.filter(pk__in=found).delete()
+    return len(found)
 
 
 def _sent_before(through, idempotency_key, digest):

@@ -44,14 +44,21 @@ class Gateway(models.Model):
         return self.name
 
     def opens_with(self, secret: keys.Secret) -> bool:
-        """Say whether `secret` belongs to this gateway; a missing pepper raises KeyError: no answer."""
-        return keys.matches(secret.reveal(), self.secret_digest, **self.bound)
+        """Say whether `secret` belongs to this gateway; a missing pepper raises ServerKeysError."""
+        return keys.matches(secret.reveal(), self.secret_digest, **self.bound(self.pepper))
 
-    @property
-    def bound(self) -> dict:
-        """What the digest of its Secret is bound to."""
+    def hashed(self, secret: keys.Secret) -> dict:
+        """What is stored of its Secret today: number and digest under the current pepper."""
+        number = settings.PEPPERS.current
         return {
-            "pepper": settings.PEPPERS.get(self.pepper),
+            "pepper": number,
+            "secret_digest": keys.digest(secret.reveal(), **self.bound(number)),
+        }
+
+    def bound(self, number: int) -> dict:
+        """What the digest of its Secret under the pepper of this number is bound to."""
+        return {
+            "pepper": settings.PEPPERS.get(number),
             "app_key": self.client_id,
             "connection": "gateway",
             "version": 1,

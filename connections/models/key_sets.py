@@ -33,6 +33,15 @@ class KeySetQuerySet(models.QuerySet):
     def retire(self, reason, by):
         return self.kept().update(retired_at=timezone.now(), retired_by=by, retired_because=reason)
 
+    def wipe(self):
+        """Take away by what a Secret is known, of retired sets alone; answers of how many."""
+        retired = self.filter(retired_at__isnull=False).exclude(secret_digest="")
+        return retired.update(secret_digest="", leak_tag="")
+
+    def without_pepper(self):
+        """Those that no call can be let in with, for the server has lost its key of their number."""
+        return self.exclude(pepper__in=settings.PEPPERS.keys)
+
     def never_used(self):
         return self.live().filter(first_used_at__isnull=True)
 
@@ -140,6 +149,10 @@ class KeySet(models.Model):
                 | Q(retired_at__isnull=False) & ~Q(retired_because=""),
                 name="retirement_has_a_time_and_a_reason",
             ),
+            models.CheckConstraint(
+                condition=Q(retired_at__isnull=False) | ~Q(secret_digest=""),
+                name="only_a_retired_key_set_loses_its_digest",
+            ),
         ]
 
     def __str__(self):
@@ -188,7 +201,12 @@ class KeySet(models.Model):
         return safe_from is not None and safe_from <= timezone.now()
 
     def opens_with(self, secret: keys.Secret) -> bool:
-        """Say whether `secret` belongs to this set; a missing pepper raises KeyError: no answer."""
+        """Say whether `secret` belongs to this set. Retired long ago, nothing is known of its Secret.
+
+        Raises ServerKeysError when the pepper of a set that is not retired is missing: no answer.
+        """
+        if self.retired_at and self.pepper not in settings.PEPPERS.keys:
+            return False
         return keys.matches(
             secret.reveal(),
             self.secret_digest,
@@ -197,6 +215,19 @@ class KeySet(models.Model):
             connection=self.connection.uuid.hex,
             version=self.version,
         )
+
+    def hashed(self, secret: keys.Secret) -> dict:
+        """What is stored of its Secret today: number, digest and leak tag under the current pepper."""
+        number = settings.PEPPERS.current
+        pepper = settings.PEPPERS.get(number)
+        bound = {"app_key": self.app_key, "connection": self.connection.uuid.hex}
+        return {
+            "pepper": number,
+            "secret_digest": keys.digest(
+                secret.reveal(), pepper=pepper, version=self.version, **bound
+            ),
+            "leak_tag": keys.leak_tag(secret.reveal(), pepper=pepper),
+        }
 
 
 class KeyNotice(models.Model):

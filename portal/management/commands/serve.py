@@ -11,6 +11,9 @@ from contextlib import suppress
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
+
+from portal.checks import peppers_are_complete
 
 GRACE = 10  # seconds for a clean end
 WEB_GRACE = 5  # of them for the requests under way
@@ -27,6 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *, host, port, workers, **options):
         refuse_taken_port(host, port)
+        refuse_missing_peppers()
         news = queue.SimpleQueue()  # the one kind of queue that a signal handler may put into
         for number in (*STOP_SIGNALS, signal.SIGCHLD):
             signal.signal(number, lambda number, frame: news.put(number))
@@ -52,6 +56,13 @@ def refuse_taken_port(host, port):
         raise CommandError(
             f"Cannot serve on {host}, port {port} ({error}). Try another port: PORT=8001 make run"
         ) from None
+
+
+def refuse_missing_peppers():
+    with suppress(DatabaseError):  # away, or not migrated: /health/ready tells of that
+        for fault in peppers_are_complete(databases=["default"]):
+            raise CommandError(f"{fault.msg} {fault.hint}")
+    connection.close()
 
 
 def web_server(host, port, workers):

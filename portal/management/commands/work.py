@@ -16,8 +16,9 @@ from connections.autopilot.pushing import (
     push_next,
     tell_of_failing,
 )
-from connections.calls import forget_refused
+from connections.calls import forget_networks, forget_refused, wipe_digests
 from connections.invoices.reoffers import reoffer_next
+from connections.invoices.services import forget_sent_once
 from connections.services import (
     end_overdue,
     remind_unused,
@@ -37,7 +38,7 @@ ALWAYS = (chain_waiting, end_overdue, send_due, send_next, reoffer_next, push_ne
 NOW_AND_THEN = (
     *(warn_due, expire_due, remind_unused, warn_of_expiry, warn_of_overlap, tell_safe_to_end),
     *(tell_of_failing, forget_expired, forget_refused, forget_attempts, forget_notices),
-    *(purge_closed, forget_mails, forget_sessions),
+    *(purge_closed, forget_mails, forget_sessions, forget_sent_once, forget_networks, wipe_digests),
 )
 NOW_AND_THEN_SECONDS = 600
 
