@@ -60,6 +60,15 @@ def invite(*, environment, email, role, organisations, by) -> User:
 
     Raises AddressInUse when the address has a login, here or elsewhere.
     """
+    user = new_login(email, environment=environment, role=role, language=by.language)
+    _set_memberships(user, organisations, by)
+    record(Action.USER_INVITED, by=by, subject=user, environment=environment, role=role)
+    mail_invitation(user, by)
+    return user
+
+
+def new_login(email, **values) -> User:
+    """Save a user with the address `email` who cannot sign in yet. Raises AddressInUse."""
     email = email.lower()
     if (
         User.objects.filter(email__iexact=email).exists()
@@ -68,15 +77,9 @@ def invite(*, environment, email, role, organisations, by) -> User:
         raise AddressInUse(email)
     try:
         with transaction.atomic():
-            user = User.objects.create_user(
-                email, environment=environment, role=role, language=by.language
-            )
+            return User.objects.create_user(email, **values)
     except IntegrityError:  # somebody else was quicker
         raise AddressInUse(email) from None
-    _set_memberships(user, organisations, by)
-    record(Action.USER_INVITED, by=by, subject=user, environment=environment, role=role)
-    _mail_invitation(user, by)
-    return user
 
 
 @transaction.atomic
@@ -88,7 +91,7 @@ def resend_invitation(*, user, by) -> None:
     user.session_epoch += 1
     user.save(update_fields=["session_epoch"])
     record(Action.USER_INVITED, by=by, subject=user, environment=user.environment, again=True)
-    _mail_invitation(user, by)
+    mail_invitation(user, by)
 
 
 def invitation_token(user) -> str:
@@ -370,10 +373,11 @@ def _set_memberships(user, organisations, by):
     )
 
 
-def _mail_invitation(user, by):
+def mail_invitation(user, by) -> None:
+    """Mail the link by which an invited person, or a member of support, sets a name and a password."""
     path = reverse("accounts:invitation", kwargs={"token": invitation_token(user)})
     queue(
-        "invitation",
+        "staff_invitation" if user.is_staff else "invitation",
         to=user.email,
         language=user.language,
         user=user,
