@@ -12,7 +12,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from accounts import closing, ripples, staff
-from accounts.desk import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline, change_said, question
+from accounts.desk import (
+    KeptAdmin,
+    KeptInline,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    change_said,
+    question,
+)
 from accounts.events.models import Event
 from accounts.forgetting import forget_removed
 from accounts.mail.models import Mail
@@ -32,9 +39,8 @@ class UsersOfOrganisation(OrganisationsOfUser):
     fields = ["user", "accesses", "created_at", "created_by"]
 
 
-class AddressInline(admin.TabularInline):
+class AddressInline(KeptInline):
     model = ElectronicAddress
-    extra = 0
 
 
 class GroupsField(forms.ModelMultipleChoiceField):

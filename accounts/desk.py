@@ -224,8 +224,12 @@ class ReadOnlyAdmin(KeptAdmin):
         return False
 
 
-class ReadOnlyInline(admin.TabularInline):
+class KeptInline(admin.TabularInline):
     extra = 0
+    view_on_site = False
+
+
+class ReadOnlyInline(KeptInline):
     can_delete = False
 
     def has_add_permission(self, request, obj=None):
