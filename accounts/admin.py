@@ -14,7 +14,6 @@ from django.views.decorators.http import require_POST
 from accounts import closing, ripples, staff
 from accounts.desk import (
     KeptAdmin,
-    KeptInline,
     ReadOnlyAdmin,
     ReadOnlyInline,
     change_said,
@@ -39,8 +38,10 @@ class UsersOfOrganisation(OrganisationsOfUser):
     fields = ["user", "accesses", "created_at", "created_by"]
 
 
-class AddressInline(KeptInline):
+class AddressInline(admin.StackedInline):
     model = ElectronicAddress
+    extra = 0
+    view_on_site = False
 
 
 class GroupsField(forms.ModelMultipleChoiceField):

@@ -224,12 +224,9 @@ class ReadOnlyAdmin(KeptAdmin):
         return False
 
 
-class KeptInline(admin.TabularInline):
+class ReadOnlyInline(admin.TabularInline):
     extra = 0
     view_on_site = False
-
-
-class ReadOnlyInline(KeptInline):
     can_delete = False
 
     def has_add_permission(self, request, obj=None):
