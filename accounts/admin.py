@@ -3,6 +3,7 @@
 from functools import partial
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.shortcuts import get_object_or_404, redirect
@@ -54,7 +55,7 @@ class StaffForm(forms.ModelForm):
 
     groups = GroupsField(
         Group.objects.order_by("-name"),
-        label=_("groups"),
+        label=_("Groups"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
@@ -112,6 +113,15 @@ class UserAdmin(KeptAdmin):
         if obj is None or obj.is_staff:
             kwargs["form"] = StaffForm
         return super().get_form(request, obj, change, **kwargs)
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        if db_field.name == "language":
+            return forms.ChoiceField(label=_("language"), choices=settings.LANGUAGES)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def add_view(self, request, form_url="", extra_context=None):
+        title = {"title": gettext("Invite a member of support")}
+        return super().add_view(request, form_url, {**title, **(extra_context or {})})
 
     def get_inlines(self, request, obj):
         return [OrganisationsOfUser] if obj and not obj.is_staff else []

@@ -83,6 +83,7 @@ class KeptAdmin(admin.ModelAdmin):
     narrowed_by = ()  # further look-ups by which pages of the desk link to this list
     list_per_page = list_max_show_all = 20
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     view_on_site = False
     change_form_template = "admin/row.html"
 

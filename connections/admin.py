@@ -6,6 +6,9 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
@@ -174,10 +177,10 @@ class RefusedCallAdmin(ReadOnlyAdmin):
     list_select_related = ["key_set"]
     search_fields = ["=request_id", "=key_set__app_key"]
     fields = [
-        *("request_id", "at", "connection", "key_set", "function", "code", "reason", "details"),
-        *("network", "missing_now", "who_can_change", "asked_at"),
+        *("request_id", "at", "connection", "key_set", "function", "code", "why", "missing_now"),
+        *("who_can_change", "asked_at", "reason", "details", "network"),
     ]
-    readonly_fields = ["connection", "missing_now", "who_can_change"]
+    readonly_fields = ["connection", "why", "missing_now", "who_can_change"]
 
     def subject_of(self, row):
         return refused.connection_of(row)
@@ -185,12 +188,25 @@ class RefusedCallAdmin(ReadOnlyAdmin):
     @admin.display(description=_("connection"))
     def connection(self, found):
         connection = refused.connection_of(found)
-        return f"{connection}: {connection.app}, {connection.organisation}"
+        text = f"{connection}: {connection.app}, {connection.organisation}"
+        address = reverse("admin:connection", args=[connection.pk])
+        return format_html('<a href="{}">{}</a>', address, text)
+
+    @admin.display(description=_("why"))
+    def why(self, found):
+        context = {
+            "code": found.code,
+            "retired_because": found.key_set.retired_because,
+            "message": found.error.message if found.error else found.code,
+        }
+        return render_to_string("connections/_refusal.html", context)
 
     @admin.display(description=_("missing now"))
     def missing_now(self, found):
-        mark = refused.mark_of(found, _place_of(found))
-        return ", ".join(mark.lacking) if mark else ""
+        found.connection = refused.connection_of(found)
+        found.place = refused.place_of(found, found.connection)
+        found.mark = refused.mark_of(found, found.place)
+        return render_to_string("admin/_who.html", {"call": found, "reader": None})
 
     @admin.display(description=_("who can change it"))
     def who_can_change(self, found):
