@@ -1,18 +1,31 @@
-"""What support sees of people: found by what a customer reads out; changed is little."""
+"""What support sees and mends of environments, people, the activity log and mails."""
 
 from functools import partial
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
-from accounts import closing
+from accounts import closing, ripples, staff
 from accounts.admin_blocking import Blocking
+from accounts.desk import (
+    KeptAdmin,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    change_said,
+    question,
+)
+from accounts.events.models import Event
 from accounts.forgetting import forget_removed
+from accounts.mail.models import Mail
 from accounts.models import ElectronicAddress, Environment, Membership, Organisation, User
 from accounts.refusals import Refused
-from accounts.ripples import make_and_tell
-from portal.admin import KeptAdmin, ReadOnlyInline
 
 
 class OrganisationsOfUser(ReadOnlyInline):
@@ -27,15 +40,40 @@ class UsersOfOrganisation(OrganisationsOfUser):
     fields = ["user", "accesses", "created_at", "created_by"]
 
 
-class AddressInline(admin.TabularInline):
+class AddressInline(admin.StackedInline):
     model = ElectronicAddress
     extra = 0
+    view_on_site = False
+
+
+class GroupsField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, group):
+        return staff.LABELS.get(group.name, group.name)
+
+
+class StaffForm(forms.ModelForm):
+    """A member of support; what they may do are their groups."""
+
+    groups = GroupsField(
+        Group.objects.order_by("-name"),
+        label=_("Groups"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    class Meta:
+        model = User
+        fields = ["email", "first_name", "last_name", "groups"]
 
 
 @admin.register(User)
 class UserAdmin(KeptAdmin):
-    """Roles and blocking are the business of the environment's administrators, who are logged and mailed."""
+    """Roles and blocking are the business of the environment's administrators, who are logged and mailed.
 
+    Members of support are shown to superusers alone, who make them, choose their groups and end their access.
+    """
+
+    belongs_to = ("environment",)
     list_display = [
         "email",
         "first_name",
@@ -55,20 +93,123 @@ class UserAdmin(KeptAdmin):
     readonly_fields = [
         name for name in fields if name not in ("first_name", "last_name", "language")
     ]
-    inlines = [OrganisationsOfUser]
     actions = ["forget"]
 
-    @admin.action(description=_("Forget the chosen people who were removed"))
+    def get_queryset(self, request):
+        people = super().get_queryset(request)
+        return people if request.user.is_superuser else people.filter(is_staff=False)
+
+    def has_add_permission(self, request):
+        return request.user.is_superuser
+
+    def get_fields(self, request, obj=None):
+        if obj is None:
+            return StaffForm.Meta.fields
+        return [*self.fields, "groups"] if obj.is_staff else self.fields
+
+    def get_readonly_fields(self, request, obj=None):
+        return self.readonly_fields if obj else []
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        if obj is None or obj.is_staff:
+            kwargs["form"] = StaffForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        if db_field.name == "language":
+            return forms.ChoiceField(label=_("language"), choices=settings.LANGUAGES)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def add_view(self, request, form_url="", extra_context=None):
+        title = {"title": gettext("Invite a member of support")}
+        return super().add_view(request, form_url, {**title, **(extra_context or {})})
+
+    def get_inlines(self, request, obj):
+        return [OrganisationsOfUser] if obj and not obj.is_staff else []
+
+    def buttons(self, request, row):
+        if not row.is_staff or row == request.user:
+            return []
+        invited = row.status == User.Status.INVITED
+        again = [(_("Send a new link"), reverse("admin:invite_again", args=[row.pk]))]
+        return [
+            *(again if invited else []),
+            (_("End the access to the desk"), reverse("admin:end_access", args=[row.pk])),
+        ]
+
+    def save_model(self, request, obj, form, change):
+        if not change:
+            made = staff.invite_staff(by=request.user, **form.cleaned_data)
+            obj.pk, obj._state.adding = made.pk, False
+            return
+        super().save_model(request, obj, form, change)
+        if "groups" in form.changed_data:
+            groups = form.cleaned_data["groups"]
+            staff.change_groups(user=obj, groups=groups, by=request.user)
+
+    def changes(self, before, after, names):
+        """Names as a whole, by which the log finds them when the person is forgotten."""
+        said = super().changes(before, after, [name for name in names if name == "language"])
+        if len(names) > len(said):
+            said["name"] = {"from": before.get_full_name(), "to": after.get_full_name()}
+        return said
+
+    @admin.action(
+        description=_("Forget the chosen people who were removed"), permissions=["change"]
+    )
     def forget(self, request, people):
+        people = [user for user in people if user.removed_at]
+        if people and "confirmed" not in request.POST:
+            return question(
+                request,
+                title=gettext("Forget these people?"),
+                sentences=[
+                    gettext(
+                        "Their names leave every activity log. What they did stays, as done by a "
+                        "former user. It cannot be undone."
+                    )
+                ],
+                items=people,
+                button=gettext("Forget them"),
+                back=request.get_full_path(),
+            )
         number = sum(forget_removed(user=user, by=request.user) for user in people)
         text = ngettext(
             "%(number)s person is forgotten.", "%(number)s people are forgotten.", number
         )
         self.message_user(request, text % {"number": number})
+        return None
+
+
+@admin.site.page("staff/<int:pk>/invite/", "accounts.add_user")
+@require_POST
+def invite_again(request, pk):
+    user = get_object_or_404(User, pk=pk, is_staff=True)
+    done = gettext("A new link is on its way to %(email)s.") % {"email": user.email}
+    return _done(request, partial(staff.invite_again, user=user, by=request.user), done, user)
+
+
+@admin.site.page("staff/<int:pk>/end/", "accounts.add_user")
+@require_POST
+def end_access(request, pk):
+    user = get_object_or_404(User, pk=pk, is_staff=True)
+    if "confirmed" not in request.POST:
+        return question(
+            request,
+            title=gettext("End the access of %(name)s to the desk?") % {"name": user},
+            sentences=[
+                gettext("The login ends at once, with all sessions. The name stays in the logs.")
+            ],
+            button=gettext("End the access"),
+            back=reverse("admin:accounts_user_change", args=[pk]),
+        )
+    done = gettext("The access of %(name)s has ended.") % {"name": user}
+    return _done(request, partial(staff.end_access, user=user, by=request.user), done, user)
 
 
 @admin.register(Environment)
 class EnvironmentAdmin(Blocking, KeptAdmin):
+    belongs_to = ("pk",)
     list_display = ["name", "plan", "accountant_right", "blocked_at", "closed_at", "created_at"]
     list_filter = ["plan", "accountant_right", ("closed_at", admin.EmptyFieldListFilter)]
     actions = ["open_again"]
@@ -87,7 +228,9 @@ class EnvironmentAdmin(Blocking, KeptAdmin):
         *("integrations_terms", "integrations_at", "integrations_by"),
     ]
 
-    @admin.action(description=_("Open the chosen closed environments again"))
+    @admin.action(
+        description=_("Open the chosen closed environments again"), permissions=["change"]
+    )
     def open_again(self, request, environments):
         for environment in environments:
             try:
@@ -98,14 +241,42 @@ class EnvironmentAdmin(Blocking, KeptAdmin):
                 done = gettext("%(environment)s is open again.") % {"environment": environment}
                 self.message_user(request, done)
 
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except Stops as stops:
+            return question(
+                request,
+                title=gettext("Change %(environment)s?") % {"environment": stops.environment},
+                sentences=[
+                    gettext("These connections lose API functions. Those concerned are told.")
+                ],
+                items=[loss.of for loss in stops.losses],
+                button=gettext("Change it"),
+                back=request.get_full_path(),
+                shown=ripples.fingerprint(stops.losses),
+            )
+
     def save_model(self, request, obj, form, change):
-        """A plan without the Integrations service suspends keys; those concerned hear it (R54)."""
+        """A plan without the Integrations service suspends keys: that is asked first, and told (R54)."""
         save = partial(super().save_model, request, obj, form, change)
-        make_and_tell(save, about=obj, by=request.user)
+        seen = request.POST.get("shown", "")
+        losses = ripples.make(save, about=obj, by=request.user, seen=seen)
+        if losses:
+            raise Stops(obj, losses)
+
+
+class Stops(Exception):
+    """A change of an environment would stop what the member of support has not seen."""
+
+    def __init__(self, environment, losses):
+        super().__init__(environment, losses)
+        self.environment, self.losses = environment, losses
 
 
 @admin.register(Organisation)
 class OrganisationAdmin(KeptAdmin):
+    belongs_to = ("environment",)
     list_display = ["organisation_id", "name", "country", "registration_number", "environment"]
     list_filter = ["country"]
     list_select_related = ["environment"]
@@ -121,3 +292,86 @@ class OrganisationAdmin(KeptAdmin):
         """Accountants know the organisation by its number; with one of them, it stays as it is."""
         known = obj is not None and obj.mandates.exists()
         return [*self.readonly_fields, *(("country", "registration_number") if known else ())]
+
+    def save_related(self, request, form, formsets, change):
+        before = _addresses_of(form.instance)
+        super().save_related(request, form, formsets, change)
+        after = _addresses_of(form.instance)
+        if before != after:
+            self.note_change(request, form.instance, addresses=change_said(before, after))
+
+
+def _addresses_of(organisation):
+    return sorted(organisation.addresses.values_list("value", flat=True))
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    belongs_to = ("environment",)
+    list_display = ["at", "environment", "actor_name", "action", "subject_name", "details_in_words"]
+    list_filter = ["action"]
+    list_select_related = ["environment"]
+    date_hierarchy = "at"
+    fields = [
+        *("at", "environment", "organisation", "actor_name", "action", "subject_name"),
+        *("details_in_words", "request_id", "number"),
+    ]
+    readonly_fields = ["details_in_words"]
+    search_fields = [
+        "=request_id",
+        "=organisation__organisation_id",
+        "=actor__email",
+        "subject_name",
+    ]
+
+
+@admin.register(Mail)
+class MailAdmin(ReadOnlyAdmin):
+    """Never what a mail says: it can hold a link that opens an account."""
+
+    belongs_to = ("to",)
+    list_display = [
+        "to",
+        "subject",
+        "created_at",
+        "attempts",
+        "sent_at",
+        "given_up_at",
+        "last_error",
+    ]
+    list_filter = [
+        ("sent_at", admin.EmptyFieldListFilter),
+        ("given_up_at", admin.EmptyFieldListFilter),
+    ]
+    search_fields = ["to"]
+    fields = [
+        *("to", "subject", "created_at", "send_after", "attempts"),
+        *("sent_at", "given_up_at", "last_error"),
+    ]
+
+    def environments_of(self, rows):
+        return staff.readers_of(rows)
+
+    def buttons(self, request, row):
+        if row.sent_at or not request.user.has_perm("mail.change_mail"):
+            return []
+        return [(_("Send it now"), reverse("admin:send_again", args=[row.pk]))]
+
+
+@admin.site.page("mail/<int:pk>/again/", "mail.change_mail")
+@require_POST
+def send_again(request, pk):
+    mail = get_object_or_404(Mail, pk=pk)
+    done = gettext("The mail to %(address)s is tried now.") % {"address": mail.to}
+    return _done(request, partial(staff.send_again, mail=mail, by=request.user), done, mail)
+
+
+def _done(request, service, done, row):
+    """Call the service and lead back to the row, with what was done or why not."""
+    try:
+        service()
+    except Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, done)
+    return redirect(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", row.pk)

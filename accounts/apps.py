@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -8,3 +9,6 @@ class AccountsConfig(AppConfig):
 
     def ready(self):
         from accounts import links, remaining  # noqa: F401 (they register below)
+        from accounts.staff import make_groups
+
+        post_migrate.connect(make_groups)

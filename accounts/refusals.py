@@ -1,5 +1,7 @@
 """How a service says no: each named after the situation, each with a sentence for the person."""
 
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from portal.support import whom_to_ask
@@ -146,3 +148,35 @@ class InvitationDead(Refused):
                 "Ask for a new one."
             )
         )
+
+
+class NotStaff(Refused):
+    def __init__(self):
+        super().__init__(_("This is no member of support, or the access has ended already."))
+
+
+class AccessOfOneself(Refused):
+    def __init__(self):
+        super().__init__(
+            _("You cannot end your own access. Ask a colleague who may give access to the desk.")
+        )
+
+
+class SentAlready(Refused):
+    """A mail that a mail server took is not sent again: a link or code in it may be dead by now."""
+
+    def __init__(self, mail):
+        at = date_format(localtime(mail.sent_at), "DATETIME_FORMAT")
+        super().__init__(
+            _(
+                "The mail server took this mail on %(at)s. It is not sent again: a link or a code in it may "
+                "have ended. Ask the person to look among unwanted mail, then to ask for a new one where "
+                "this one was asked for."
+            )
+            % {"at": at}
+        )
+
+
+class TriedSoon(Refused):
+    def __init__(self):
+        super().__init__(_("This mail is tried within two minutes. Wait, then look again."))

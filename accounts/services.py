@@ -63,6 +63,15 @@ def invite(*, environment, email, role, organisations, by) -> User:
     """
     environment = Environment.objects.select_for_update(no_key=True).get(pk=environment.pk)
     refuse_blocked(environment)
+    user = new_login(email, environment=environment, role=role, language=by.language)
+    _set_memberships(user, organisations, by)
+    record(Action.USER_INVITED, by=by, subject=user, environment=environment, role=role)
+    mail_invitation(user, by)
+    return user
+
+
+def new_login(email, **values) -> User:
+    """Save a user with the address `email` who cannot sign in yet. Raises AddressInUse."""
     email = email.lower()
     if (
         User.objects.filter(email__iexact=email).exists()
@@ -71,15 +80,9 @@ def invite(*, environment, email, role, organisations, by) -> User:
         raise AddressInUse(email)
     try:
         with transaction.atomic():
-            user = User.objects.create_user(
-                email, environment=environment, role=role, language=by.language
-            )
+            return User.objects.create_user(email, **values)
     except IntegrityError:  # somebody else was quicker
         raise AddressInUse(email) from None
-    _set_memberships(user, organisations, by)
-    record(Action.USER_INVITED, by=by, subject=user, environment=environment, role=role)
-    _mail_invitation(user, by)
-    return user
 
 
 @transaction.atomic
@@ -95,7 +98,7 @@ def resend_invitation(*, user, by) -> None:
     user.session_epoch += 1
     user.save(update_fields=["session_epoch"])
     record(Action.USER_INVITED, by=by, subject=user, environment=user.environment, again=True)
-    _mail_invitation(user, by)
+    mail_invitation(user, by)
 
 
 def invitation_token(user) -> str:
@@ -383,10 +386,11 @@ def _set_memberships(user, organisations, by):
     )
 
 
-def _mail_invitation(user, by):
+def mail_invitation(user, by) -> None:
+    """Mail the link by which an invited person, or a member of support, sets a name and a password."""
     path = reverse("accounts:invitation", kwargs={"token": invitation_token(user)})
     queue(
-        "invitation",
+        "staff_invitation" if user.is_staff else "invitation",
         to=user.email,
         language=user.language,
         user=user,

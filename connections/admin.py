@@ -4,14 +4,19 @@ from itertools import chain
 
 from django import forms
 from django.contrib import admin
-from django.shortcuts import render
+from django.contrib.admin.utils import unquote
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from connections import catalogue, logos, refused, services
+from accounts.desk import KeptAdmin, ReadOnlyAdmin, question
+from connections import catalogue, desk, logos, refused, services  # noqa: F401 (pages of the desk)
 from connections.forms import AutopilotUrlMixin, FunctionsField
-from connections.models import AddedFunction, App, Connection, Gateway, KeySet, RefusedCall
-from portal.admin import KeptAdmin, ReadOnlyAdmin, ReadOnlyInline
+from connections.models import AddedFunction, App, Connection, Gateway, RefusedCall
 
 
 class GenericAppForm(AutopilotUrlMixin, forms.ModelForm):
@@ -38,6 +43,7 @@ class GenericAppForm(AutopilotUrlMixin, forms.ModelForm):
 class AppAdmin(KeptAdmin):
     """Generic Apps are published and changed here; an Own App belongs to its environment."""
 
+    belongs_to = ("environment",)
     form = GenericAppForm
     list_display = ["name", "environment", "published", "quick_connect", "created_at"]
     list_filter = ["published", "quick_connect", ("environment", admin.EmptyFieldListFilter)]
@@ -59,6 +65,9 @@ class AppAdmin(KeptAdmin):
             return ["name", "description", "environment", "functions", "created_at"]
         return self.fields
 
+    def before_search(self, queryset):
+        return queryset.filter(environment=None)
+
     def save_model(self, request, obj, form, change):
         super().save_model(request, obj, form, change)
         services.store_logo(obj, form.cleaned_data["new_logo"])
@@ -68,6 +77,7 @@ class AppAdmin(KeptAdmin):
 class AddedFunctionAdmin(KeptAdmin):
     """Functions of the operator's own API. What they are called stays: keys and gateways know them."""
 
+    belongs_to = ()
     list_display = ["name", "scope", "label", "created_at"]
     fields = ["name", "scope", "label", "label_nl"]
 
@@ -88,6 +98,7 @@ class AddedFunctionAdmin(KeptAdmin):
 class GatewayAdmin(KeptAdmin):
     """Credentials of gateways; only the answer to the form that makes one shows its Secret."""
 
+    belongs_to = ()
     list_display = ["name", "client_id", "created_at", "created_by", "ended_at"]
     list_select_related = ["created_by"]
     actions = ["end"]
@@ -116,26 +127,27 @@ class GatewayAdmin(KeptAdmin):
         }
         return render(request, "admin/connections/gateway/made.html", context)
 
-    @admin.action(description=_("End the chosen gateways"))
+    @admin.action(description=_("End the chosen gateways"), permissions=["change"])
     def end(self, request, gateways):
+        if "confirmed" not in request.POST:
+            return question(
+                request,
+                title=gettext("End these gateways?"),
+                sentences=[gettext("Their credentials stop at once and for ever.")],
+                items=gateways,
+                button=gettext("End them"),
+                back=request.get_full_path(),
+            )
         for gateway in gateways:
             catalogue.end_gateway(gateway, by=request.user)
-
-
-class KeySets(ReadOnlyInline):
-    """The history of keys: support sees when, never what."""
-
-    model = KeySet
-    fk_name = "connection"
-    fields = [
-        *("version", "app_key", "created_at", "created_by", "first_used_at", "last_used_at"),
-        *("retired_at", "retired_because", "retired_by"),
-    ]
-    readonly_fields = fields
+        return None
 
 
 @admin.register(Connection)
 class ConnectionAdmin(ReadOnlyAdmin):
+    """The list; a row leads to the page of the connection at the desk."""
+
+    belongs_to = ("organisation__environment", "mandate__accountant")
     list_display = ["name", "app", "organisation", "owner", "created_at", "revoked_at"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter)]
     list_select_related = ["app", "organisation", "owner"]
@@ -143,34 +155,58 @@ class ConnectionAdmin(ReadOnlyAdmin):
         *("=key_sets__app_key", "=organisation__organisation_id"),
         *("name", "organisation__name"),
     ]
-    show_full_result_count = False
-    inlines = [KeySets]
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        row = self.get_object(request, unquote(object_id)) if request.method == "GET" else None
+        if row is None:
+            return super().change_view(request, object_id, form_url, extra_context)
+        return redirect("admin:connection", row.pk)
 
 
 @admin.register(RefusedCall)
 class RefusedCallAdmin(ReadOnlyAdmin):
     """What a request ID stands for (R44)."""
 
+    belongs_to = (
+        "key_set__connection__organisation__environment",
+        "key_set__connection__mandate__accountant",
+    )
+    narrowed_by = ("key_set__connection",)
     list_display = ["request_id", "at", "key_set", "function", "code", "reason"]
     list_filter = ["code", "reason"]
     list_select_related = ["key_set"]
     search_fields = ["=request_id", "=key_set__app_key"]
-    show_full_result_count = False
     fields = [
-        *("request_id", "at", "connection", "key_set", "function", "code", "reason", "details"),
-        *("network", "missing_now", "who_can_change", "asked_at"),
+        *("request_id", "at", "connection", "key_set", "function", "code", "why", "missing_now"),
+        *("who_can_change", "asked_at", "reason", "details", "network"),
     ]
-    readonly_fields = ["connection", "missing_now", "who_can_change"]
+    readonly_fields = ["connection", "why", "missing_now", "who_can_change"]
+
+    def subject_of(self, row):
+        return refused.connection_of(row)
 
     @admin.display(description=_("connection"))
     def connection(self, found):
         connection = refused.connection_of(found)
-        return f"{connection}: {connection.app}, {connection.organisation}"
+        text = f"{connection}: {connection.app}, {connection.organisation}"
+        address = reverse("admin:connection", args=[connection.pk])
+        return format_html('<a href="{}">{}</a>', address, text)
+
+    @admin.display(description=_("why"))
+    def why(self, found):
+        context = {
+            "code": found.code,
+            "retired_because": found.key_set.retired_because,
+            "message": found.error.message if found.error else found.code,
+        }
+        return render_to_string("connections/_refusal.html", context)
 
     @admin.display(description=_("missing now"))
     def missing_now(self, found):
-        mark = refused.mark_of(found, _place_of(found))
-        return ", ".join(mark.lacking) if mark else ""
+        found.connection = refused.connection_of(found)
+        found.place = refused.place_of(found, found.connection)
+        found.mark = refused.mark_of(found, found.place)
+        return render_to_string("admin/_who.html", {"call": found, "reader": None})
 
     @admin.display(description=_("who can change it"))
     def who_can_change(self, found):

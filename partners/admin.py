@@ -2,18 +2,21 @@
 
 from django.contrib import admin
 
+from accounts.desk import ReadOnlyAdmin, ReadOnlyInline
 from partners.models import AuthorisationRequest, Mandate, Partnership
-from portal.admin import ReadOnlyAdmin, ReadOnlyInline
 
 
 @admin.register(AuthorisationRequest)
 class AuthorisationRequestAdmin(ReadOnlyAdmin):
+    belongs_to = ("accountant", "client")
     list_display = ["client_name", "email", "accountant", "app", "status", "sent_at", "expires_at"]
     list_filter = ["status"]
     list_select_related = ["accountant", "app"]
     search_fields = ["email", "client_name", "mandate__registration_number", "accountant__name"]
-    exclude = ["op_id"]
-    show_full_result_count = False
+    fields = [
+        *("client_name", "email", "accountant", "asked_by", "app", "functions", "accountant_pays"),
+        *("status", "created_at", "sent_at", "expires_at", "closed_at", "client", "answered_by"),
+    ]
 
 
 class MandatesOfPartnership(ReadOnlyInline):
@@ -24,9 +27,9 @@ class MandatesOfPartnership(ReadOnlyInline):
 
 @admin.register(Partnership)
 class PartnershipAdmin(ReadOnlyAdmin):
+    belongs_to = ("accountant", "client")
     list_display = ["accountant", "client", "started_at", "ended_at"]
     list_select_related = ["accountant", "client"]
     search_fields = ["accountant__name", "client__name", "mandates__registration_number"]
     readonly_fields = ["accountant", "client", "started_at", "ended_at", "ended_by"]
     inlines = [MandatesOfPartnership]
-    show_full_result_count = False

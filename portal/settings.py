@@ -133,7 +133,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "django_htmx",
     "whitenoise.runserver_nostatic",
-    "django.contrib.admin",
+    "portal.apps.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

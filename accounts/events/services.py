@@ -13,10 +13,15 @@ from portal.logs import current_request_id
 AT_ONCE = 100  # a transaction that holds up nobody, on SQLite either
 
 
-def record_for(sides, action, **event):
-    """Write the same event into the log of each of these environments, once (R36); see `record`."""
-    for side in dict.fromkeys(sides):
-        record(action, environment=side, **event)
+def record_for(sides, action, *, subject=None, **event):
+    """Write the same event into the log of each of these environments, once (R36); see `record`.
+
+    Without a `subject` it is about each environment itself. One query, however many they are.
+    """
+    Event.objects.bulk_create(
+        _event(action, environment=side, subject=subject or side, **event)
+        for side in dict.fromkeys(sides)
+    )
 
 
 def record(action, *, by, subject, environment, organisation=None, **details):
@@ -25,10 +30,23 @@ def record(action, *, by, subject, environment, organisation=None, **details):
     `by` is the acting user, or None for the system. `subject` is the thing that changed: it says itself,
     by `event_subject`, its kind, its reference and its name. `details` are plain values, never a Secret.
     """
+    event = _event(
+        action,
+        by=by,
+        subject=subject,
+        environment=environment,
+        organisation=organisation,
+        **details,
+    )
+    event.save()
+    return event
+
+
+def _event(action, *, by, subject, environment, organisation=None, **details):
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("An event belongs into the transaction of its change.")
     kind, ref, name = subject.event_subject
-    event = Event.objects.create(
+    event = Event(
         environment=environment,
         organisation=organisation,
         actor=by,

@@ -10,16 +10,20 @@ from django.utils.translation import gettext_lazy as _
 # What the details of events are called, and what their codes mean. Whatever is not here is shown as it is.
 NAMES = {
     "access": _("access"),
+    "accountant_right": _("may send authorisation requests"),
     "added": _("added"),
     "address": _("Autopilot address"),
     "again": _("sent again"),
+    "addresses": _("electronic addresses"),
     "app_key": _("App Key"),
     "as_of": _("state of"),
     "changed": _("changed"),
     "connections": _("connections"),
+    "country": _("country"),
     "email": _("email"),
     "first_name": _("first name"),
     "functions": _("API functions"),
+    "groups": _("groups"),
     "invoices": _("invoices"),
     "language": _("language"),
     "last_name": _("last name"),
@@ -29,8 +33,11 @@ NAMES = {
     "old": _("old App Key"),
     "organisations": _("organisations"),
     "reason": _("reason"),
+    "plan": _("plan"),
     "receiving": _("receives invoices"),
+    "registration_number": _("registration number"),
     "removed": _("removed"),
+    "request_id": _("request ID"),
     "requests": _("requests"),
     "role": _("role"),
     "sending": _("sends invoices"),
@@ -44,6 +51,29 @@ CODES = {
         "basic": _("Basic user"),
         "advanced": _("Advanced user"),
         "administrator": _("Administrator"),
+    },
+    "looked_at": {
+        "search": _("found by a search"),
+        "accounts.environment": _("environment"),
+        "accounts.organisation": _("organisations"),
+        "accounts.user": _("people"),
+        "autopilot.attempt": _("Autopilot, without invoices"),
+        "autopilot.autopilot": _("Autopilot, without invoices"),
+        "autopilot.push": _("Autopilot, without invoices"),
+        "connections.app": _("Own Apps"),
+        "connections.connection": _("connections"),
+        "connections.refusedcall": _("refused calls"),
+        "events.event": _("activity log"),
+        "invoices.invoice": _("invoices, without what they say"),
+        "mail.mail": _("mails, without their text"),
+        "partners.authorisationrequest": _("authorisation requests"),
+        "partners.partnership": _("partnerships"),
+    },
+    "plan": {
+        "invoice_portal": _("Invoice Portal (free)"),
+        "basic": _("Basic"),
+        "professional": _("Professional"),
+        "enterprise": _("Enterprise"),
     },
     "access": {
         "all": _("All accesses"),
@@ -92,7 +122,7 @@ def in_words(details: dict) -> str:
 def _detail(name, value):
     if value is True:
         return _name(name)
-    if name in ("changed", "method", "role", "status"):  # the value says it all
+    if name in ("changed", "looked_at", "method", "role", "status"):  # the value says it all
         return _value(name, value)
     return f"{_name(name)}: {_value(name, value)}"
 
@@ -120,6 +150,8 @@ def _value(name, value):
         return gettext("yes") if value else gettext("no")
     if name in ("as_of", "until") and isinstance(value, str):
         return _moment(value)
+    if isinstance(value, dict) and value.keys() == {"from", "to"}:
+        return f"{_value(name, value['from'])} → {_value(name, value['to'])}"
     if isinstance(value, dict):
         return ", ".join(f"{_name(key)}: {_value(key, item)}" for key, item in value.items())
     if name == "functions" and len(value) > FUNCTIONS_NAMED:

@@ -30,7 +30,8 @@ def invitation(request, token):
 def _answer(request, token):
     user = services.invited_user(token)
     if request.method != "POST":
-        return _page(request, user, AcceptInvitationForm(user=user), status=200)
+        names = {"first_name": user.first_name, "last_name": user.last_name}
+        return _page(request, user, AcceptInvitationForm(user=user, initial=names), status=200)
     form = AcceptInvitationForm(request.POST, user=user)
     if not form.is_valid():
         return _page(request, user, form, status=422)
@@ -45,6 +46,10 @@ def _answer(request, token):
 
 
 def _welcome(user):
+    if user.is_staff:
+        return _("Welcome, %(name)s! The support desk opens with two-step sign-in.") % {
+            "name": user.first_name
+        }
     names = Organisation.objects.reachable_by(user).in_words()
     if names:
         return _("Welcome, %(name)s! You see: %(organisations)s") % {

@@ -2,8 +2,8 @@
 
 from django.contrib import admin
 
+from accounts.desk import ReadOnlyAdmin, ReadOnlyInline
 from connections.invoices.models import Invoice, Offer
-from portal.admin import ReadOnlyAdmin, ReadOnlyInline
 
 
 class Offers(ReadOnlyInline):
@@ -13,9 +13,9 @@ class Offers(ReadOnlyInline):
 
 @admin.register(Invoice)
 class InvoiceAdmin(ReadOnlyAdmin):
+    belongs_to = ("sender__environment", "receiver__environment")
     list_display = ["number", "kind", "sender_name", "receiver_name", "status", "created_at"]
     list_filter = ["kind", "status"]
     search_fields = ["=uuid", "=number", "=sender__organisation_id", "=receiver__organisation_id"]
     date_hierarchy = "created_at"
-    show_full_result_count = False
     inlines = [Offers]

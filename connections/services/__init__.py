@@ -107,6 +107,7 @@ from connections.services.connections import (
     report_administration,
     resume,
     revoke,
+    revoke_by_support,
     revoke_locked,
     take_over,
 )
@@ -169,6 +170,7 @@ __all__ = [
     "report_administration",
     "resume",
     "revoke",
+    "revoke_by_support",
     "revoke_locked",
     "rotate",
     "store_logo",

@@ -254,11 +254,16 @@ def revoke(*, connection, by) -> None:
     Invoices already exchanged stay as they are. Raises OutOfReach, NotYours, and Ended when it was revoked
     before.
     """
-    connection = locked(connection, by)
-    revoke_locked(connection, by)
-    mail("connection_revoked", connection, by)
-    for place in places_of(connection)[1:]:
-        _mail_about(place, "organisation_removed", by)
+    _revoke(locked(connection, by), by)
+
+
+@transaction.atomic
+def revoke_by_support(*, connection, by) -> None:
+    """The same, by a member of support, who reaches every connection. Raises Ended."""
+    connection = locked_for_all(connection)
+    if connection.is_revoked:
+        raise Ended
+    _revoke(connection, by)
 
 
 @transaction.atomic
@@ -409,6 +414,13 @@ def _further_under(owner, connection, by):
         if not FurtherOrganisation.objects.owner_stands().filter(pk=place.pk).exists():
             _remove(place, by)
             _mail_about(place, "organisation_removed", by)
+
+
+def _revoke(connection, by):
+    revoke_locked(connection, by)
+    mail("connection_revoked", connection, by)
+    for place in places_of(connection)[1:]:
+        _mail_about(place, "organisation_removed", by)
 
 
 def revoke_locked(connection, by) -> None:

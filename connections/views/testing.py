@@ -19,7 +19,7 @@ def test(request, organisation, number):
     connection = connection_of(organisation, number)
     if connection.is_autopilot:
         return redirect("autopilot:test", organisation=organisation.organisation_id, number=number)
-    lines = _conditions(connection)
+    lines = conditions(connection)
     calls = CallCount.objects.of(connection).select_related("key_set").order_by("-last_at")
     context = {
         "connection": connection,
@@ -32,7 +32,7 @@ def test(request, organisation, number):
     return render(request, "connections/test.html", context)
 
 
-def _conditions(connection):
+def conditions(connection) -> list[Line]:
     """The lines of "Test connection": what must hold, and what to do where it does not (R24)."""
     opened = len(connection.rights.effective())
     calls = CallCount.objects.of(connection)

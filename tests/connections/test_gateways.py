@@ -266,7 +266,7 @@ def test_support_makes_a_gateway_and_sees_its_secret_once(desk):
 
 
 def test_support_ends_a_gateway_once(desk, gateway):
-    post = {"action": "end", "_selected_action": [gateway[0].pk]}
+    post = {"action": "end", "confirmed": "yes", "_selected_action": [gateway[0].pk]}
 
     for _ in range(2):
         desk.post(reverse("admin:connections_gateway_changelist"), post)

@@ -273,7 +273,7 @@ def test_support_forgets_who_was_removed_by_an_administrator(person, desk):
 
     desk.post(
         reverse("admin:accounts_user_changelist"),
-        {"action": "forget", "_selected_action": [person.pk, working.pk]},
+        {"action": "forget", "confirmed": "yes", "_selected_action": [person.pk, working.pk]},
     )
 
     assert places_of(f"Canarina {NAME}") <= {"mail_notice.text", "mail_notice.title"}
