@@ -63,6 +63,7 @@ def left_of_user(ref):
         "role": user.role,
         "epoch": user.session_epoch,  # an invitation names it
         "staff": [user.is_staff, user.is_superuser],
+        "groups": sorted(user.groups.values_list("name", flat=True)),
         "organisations": {
             member.organisation.organisation_id: member.accesses
             for member in user.memberships.select_related("organisation")
@@ -101,6 +102,7 @@ def _lessen(user, left):
         has and kept
         for has, kept in zip((user.is_staff, user.is_superuser), left["staff"], strict=True)
     )
+    user.groups.remove(*user.groups.exclude(name__in=left["groups"]))
     user.save()
 
 

@@ -47,6 +47,9 @@ HARMLESS = frozenset(
         Action.INVOICE_MARKED_ORIGINAL,
         Action.LINES_RETIRED,
         Action.RESTORED,
+        Action.SUPPORT_LOOKED,
+        Action.MAIL_SENT_AGAIN,
+        Action.STAFF_ADDED,
     }
 )
 TAIL = 256 * 1024  # bytes, in which a line of a moment ago is looked for
@@ -86,7 +89,9 @@ def kinds() -> dict:
 
 
 def is_noted(event) -> bool:
-    return event.action not in HARMLESS
+    """Whether it may have taken something away. Support also changes what gives no power."""
+    by_support = event.action == Action.SUPPORT_CHANGED
+    return event.action not in HARMLESS and (not by_support or event.subject_kind in _looks)
 
 
 def note(event) -> None:
