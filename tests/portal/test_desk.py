@@ -560,6 +560,45 @@ def test_a_superuser_makes_a_member_of_support_who_sets_a_password_by_mail(desk)
     assert there.redirect_chain[-1][0] == reverse("mfa_index")
 
 
+def test_a_superuser_chooses_the_groups_and_they_hold_from_the_next_click(desk):
+    noor = in_group("support")
+    publisher = Group.objects.get(name="publisher")
+    posted = fields_of(desk, noor.staff, groups=[publisher.pk])
+
+    desk.post(page_of(noor.staff), posted)
+
+    event = Event.objects.get(action=Action.STAFF_CHANGED)
+    assert event.details == {"added": ["publisher"], "removed": ["support"]}
+    assert search(noor, "nothing at all").status_code == 403
+    assert noor.get(list_of(App)).status_code == 200
+
+
+def test_publishers_see_no_own_apps(house):
+    publisher = in_group("publisher")
+    own = AppFactory(environment=EnvironmentFactory(), name="Own")
+    generic = AppFactory(name="Generic")
+
+    shown = publisher.get(list_of(App), {"q": "n"}).context["cl"].result_list
+
+    assert generic in shown
+    assert own not in shown
+    assert publisher.get(page_of(own)).status_code == 302
+
+
+def test_what_a_generic_app_asks_for_is_changed_with_an_event():
+    publisher = in_group("publisher")
+    app = AppFactory(functions=["GetInboxDocuments", "GetInboxDocument"], name="Yuki")
+    posted = fields_of(publisher, app, functions=["GetInboxDocuments"])
+
+    publisher.post(page_of(app), posted)
+
+    app.refresh_from_db()
+    assert app.functions == ["GetInboxDocuments"]
+    event = changes().get()
+    assert (event.environment, event.actor) == (None, publisher.staff)
+    assert event.details == {"functions": {"added": [], "removed": ["GetInboxDocument"]}}
+
+
 def test_an_address_that_has_a_login_becomes_no_staff(desk):
     user = UserFactory()
 
