@@ -12,8 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from accounts import closing, ripples, staff
-from accounts.admin_blocking import Blocking
+from accounts import admin_blocking, closing, ripples, staff  # noqa: F401 (it has pages)
 from accounts.desk import (
     KeptAdmin,
     ReadOnlyAdmin,
@@ -208,7 +207,7 @@ def end_access(request, pk):
 
 
 @admin.register(Environment)
-class EnvironmentAdmin(Blocking, KeptAdmin):
+class EnvironmentAdmin(KeptAdmin):
     belongs_to = ("pk",)
     list_display = ["name", "plan", "accountant_right", "blocked_at", "closed_at", "created_at"]
     list_filter = ["plan", "accountant_right", ("closed_at", admin.EmptyFieldListFilter)]

@@ -1,14 +1,15 @@
 """Blocking an environment at the desk of support: the question with all that stops, and the way back."""
 
 from django import forms
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin, messages
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import path
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import blocking
+from accounts.desk import note_look, question
 from accounts.models import Environment
 from accounts.refusals import Refused
 
@@ -25,63 +26,49 @@ class BlockForm(forms.Form):
     )
 
 
-class Blocking:
-    """The pages "Block" and "Unblock", for the admin of environments; its page leads to them."""
+@admin.site.page("environments/<int:pk>/block/", "accounts.change_environment")
+@require_http_methods(["GET", "POST"])
+def block_environment(request, pk):
+    environment = get_object_or_404(Environment, pk=pk)
+    form = BlockForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        reason = form.cleaned_data["reason"]
+        return _done(request, environment, blocking.block, gettext("%s is blocked."), reason=reason)
+    note_look(by=request.user, environments=[environment], looked_at="environment")
+    context = {
+        **admin.site.each_context(request),
+        "title": environment.name,
+        "environment": environment,
+        "form": form,
+        "stops": blocking.stops(environment),
+    }
+    status = 422 if form.is_bound else 200
+    return render(request, "admin/block.html", context, status=status)
 
-    def get_urls(self):
-        pages = [("block", self.block), ("unblock", self.unblock)]
-        return [
-            path(
-                f"<int:pk>/{name}/",
-                self.admin_site.admin_view(page),
-                name=f"accounts_environment_{name}",
-            )
-            for name, page in pages
-        ] + super().get_urls()
 
-    def block(self, request, pk):
-        environment = self._asked(request, pk)
-        form = BlockForm(request.POST or None)
-        if request.method != "POST" or not form.is_valid():
-            stops = blocking.stops(environment)
-            return self._page(request, "block", environment, form=form, stops=stops)
-        return self._done(
-            request,
-            environment,
-            lambda: blocking.block(
-                environment=environment, reason=form.cleaned_data["reason"], by=request.user
-            ),
-            gettext("%(environment)s is blocked."),
-        )
+@admin.site.page("environments/<int:pk>/unblock/", "accounts.change_environment")
+@require_POST
+def unblock_environment(request, pk):
+    environment = get_object_or_404(Environment, pk=pk)
+    if "confirmed" in request.POST:
+        done = gettext("%s is not blocked any more.")
+        return _done(request, environment, blocking.unblock, done)
+    return question(
+        request,
+        title=gettext("Unblock %(environment)s?") % {"environment": environment},
+        sentences=[
+            gettext("Its keys work again at once, and its people can do everything as before.")
+        ],
+        button=gettext("Unblock"),
+        back=reverse("admin:environment", args=[pk]),
+    )
 
-    def unblock(self, request, pk):
-        environment = self._asked(request, pk)
-        if request.method != "POST":
-            return self._page(request, "unblock", environment)
-        return self._done(
-            request,
-            environment,
-            lambda: blocking.unblock(environment=environment, by=request.user),
-            gettext("%(environment)s is not blocked any more."),
-        )
 
-    def _asked(self, request, pk):
-        environment = get_object_or_404(Environment, pk=pk)
-        if not self.has_change_permission(request, environment):
-            raise PermissionDenied
-        return environment
-
-    def _page(self, request, name, environment, **context):
-        context |= {**self.admin_site.each_context(request), "environment": environment}
-        status = 422 if request.method == "POST" else 200
-        page = f"admin/accounts/environment/{name}.html"
-        return render(request, page, {"title": environment.name, **context}, status=status)
-
-    def _done(self, request, environment, change, text):
-        try:
-            change()
-        except Refused as refused:
-            messages.error(request, str(refused))
-        else:
-            messages.success(request, text % {"environment": environment.name})
-        return redirect("admin:accounts_environment_change", environment.pk)
+def _done(request, environment, change, text, **values):
+    try:
+        change(environment=environment, by=request.user, **values)
+    except Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, text % environment.name)
+    return redirect("admin:environment", environment.pk)

@@ -97,7 +97,8 @@ class KeptAdmin(admin.ModelAdmin):
         """Only the filters of the page: others would answer about columns that no page shows."""
         shown = [it[0] if isinstance(it, tuple) else it for it in self.get_list_filter(request)]
         field = lookup.split("__")[0]
-        linked = lookup in (*self.belongs_to, *self.narrowed_by)
+        is_key = value.isdecimal() and len(value) < len(str(2**63))
+        linked = is_key and lookup in (*self.belongs_to, *self.narrowed_by)
         return linked or field in {*shown, self.date_hierarchy}
 
     def get_changelist(self, request, **kwargs):
@@ -137,7 +138,10 @@ class KeptAdmin(admin.ModelAdmin):
         )
 
     def changelist_view(self, request, extra_context=None):
-        answer = super().changelist_view(request, extra_context)
+        try:
+            answer = super().changelist_view(request, extra_context)
+        except OverflowError:  # a year in the address that no calendar has
+            return redirect(f"{request.path}?{ERROR_FLAG}=1")
         changelist = (getattr(answer, "context_data", None) or {}).get("cl")
         if changelist:
             self.look(request, list(changelist.result_list))

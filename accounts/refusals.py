@@ -62,9 +62,9 @@ class EnvironmentBlocked(Refused):
 
 
 def refuse_blocked(*environments) -> None:
-    """Raise EnvironmentBlocked for the first of `environments` that is blocked."""
+    """Raise EnvironmentBlocked for the first of `environments` that is blocked; staff have none."""
     for environment in environments:
-        if environment.is_blocked:
+        if environment and environment.is_blocked:
             raise EnvironmentBlocked(environment)
 
 

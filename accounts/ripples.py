@@ -60,12 +60,6 @@ def make(change, *, about, by, seen="") -> list[Loss]:
     return []
 
 
-def make_and_tell(change, *, about, by) -> None:
-    """Call `change` without asking first, and write to those from whom it takes something away (R54)."""
-    with transaction.atomic():
-        _tell(_losses_of(change, about), by)
-
-
 def rehearse(change, *, about) -> list[Loss]:
     """What `change` would take away; it is always taken back. What it raises ends it."""
     with transaction.atomic():

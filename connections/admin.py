@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.desk import KeptAdmin, ReadOnlyAdmin, question
-from connections import catalogue, desk, logos, refused, services  # noqa: F401 (pages of the desk)
+from connections import catalogue, desk, logos, refused, services
 from connections.forms import AutopilotUrlMixin, FunctionsField
 from connections.models import AddedFunction, App, Connection, Gateway, RefusedCall
 
@@ -64,6 +64,11 @@ class AppAdmin(KeptAdmin):
         if obj and not obj.is_generic:
             return ["name", "description", "environment", "functions", "created_at"]
         return self.fields
+
+    def get_queryset(self, request):
+        """Who publishes Generic Apps sees no Own Apps, which belong to environments."""
+        apps = super().get_queryset(request)
+        return apps if request.user.has_perm(desk.SEEN) else apps.filter(environment=None)
 
     def before_search(self, queryset):
         return queryset.filter(environment=None)

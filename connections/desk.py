@@ -266,9 +266,11 @@ def _refused_calls(connections):
 def connection(request, pk):
     """One connection: what must hold, its keys without their Secrets, its calls, and what can be done."""
     found = _found(Connection.objects.for_list(), pk)
+    places = list(FurtherOrganisation.objects.of(found).for_list()[:SHOWN])
     sides = {found.organisation.environment, found.made_by}
     looked_at = Connection._meta.label_lower
-    note_look(by=request.user, environments=sides, looked_at=looked_at, subject=found)
+    concerned = sides | {place.organisation.environment for place in places}
+    note_look(by=request.user, environments=concerned, looked_at=looked_at, subject=found)
     calls = CallCount.objects.of(found)
     here = Event.objects.of(found.organisation.environment).about("connection", found.uuid)
     context = {
@@ -279,7 +281,7 @@ def connection(request, pk):
         "administrators": User.objects.administrators_of(found.organisation.environment)[
             :OF_EACH_KIND
         ],
-        "places": FurtherOrganisation.objects.of(found).for_list()[:SHOWN],
+        "places": places,
         "key_sets": found.key_sets.defer("secret_digest", "leak_tag")
         .select_related("created_by", "retired_by")
         .order_by("-version")[:SHOWN],

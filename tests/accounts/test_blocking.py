@@ -258,32 +258,36 @@ def test_what_stops_is_told_before_and_changes_nothing(environment, member):
 
 
 def page_at_desk(name, environment):
-    return reverse(f"admin:accounts_environment_{name}", args=[environment.pk])
+    return reverse(f"admin:{name}", args=[environment.pk])
 
 
 def test_support_reads_what_stops_then_blocks_and_unblocks(desk, environment, member):
     connect(member.user, name="Shop")
-    there = page_at_desk("change", environment)
-    assert page_at_desk("block", environment) in desk.get(there).content.decode()
+    there = page_at_desk("environment", environment)
+    assert page_at_desk("block_environment", environment) in desk.get(there).content.decode()
 
-    question = desk.get(page_at_desk("block", environment)).content.decode()
-    answer = desk.post(page_at_desk("block", environment), {"reason": f"  {REASON} "})
+    question = desk.get(page_at_desk("block_environment", environment)).content.decode()
+    answer = desk.post(page_at_desk("block_environment", environment), {"reason": f"  {REASON} "})
 
     assert "1 key stops at once" in question
     assert "Shop" in question
     assert answer.url == there
     environment.refresh_from_db()
     assert (environment.is_blocked, environment.blocked_because) == (True, REASON)
-    assert page_at_desk("unblock", environment) in desk.get(there).content.decode()
-    assert REASON in desk.get(page_at_desk("unblock", environment)).content.decode()
-    desk.post(page_at_desk("unblock", environment))
+    page = desk.get(there).content.decode()
+    assert REASON in page
+    assert page_at_desk("unblock_environment", environment) in page
+    desk.post(page_at_desk("unblock_environment", environment))
+    environment.refresh_from_db()
+    assert environment.is_blocked
+    desk.post(page_at_desk("unblock_environment", environment), {"confirmed": "yes"})
     environment.refresh_from_db()
     assert (environment.is_blocked, environment.blocked_because) == (False, "")
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 301, "a\0b"])
 def test_a_reason_is_needed_and_is_short(desk, environment, reason):
-    answer = desk.post(page_at_desk("block", environment), {"reason": reason})
+    answer = desk.post(page_at_desk("block_environment", environment), {"reason": reason})
 
     assert (answer.status_code, bool(answer.context["form"].errors)) == (422, True)
     environment.refresh_from_db()
@@ -291,8 +295,9 @@ def test_a_reason_is_needed_and_is_short(desk, environment, reason):
 
 
 def test_a_second_click_hears_that_it_is_done(desk, environment):
+    values = {"reason": REASON, "confirmed": "yes"}
     for name in ("block", "block", "unblock", "unblock"):
-        answer = desk.post(page_at_desk(name, environment), {"reason": REASON}, follow=True)
+        answer = desk.post(page_at_desk(f"{name}_environment", environment), values, follow=True)
         assert answer.status_code == 200
 
     said = [str(message) for message in answer.context["messages"]]
@@ -302,13 +307,16 @@ def test_a_second_click_hears_that_it_is_done(desk, environment):
 def test_the_form_itself_changes_no_block(desk, environment):
     values = {"name": environment.name, "plan": "basic", "blocked_at_0": "2026-01-01"}
 
-    desk.post(page_at_desk("change", environment), {**values, "blocked_at_1": "10:00"})
+    desk.post(
+        page_at_desk("accounts_environment_change", environment),
+        {**values, "blocked_at_1": "10:00"},
+    )
 
     environment.refresh_from_db()
     assert not environment.is_blocked
 
 
-@pytest.mark.parametrize("name", ["block", "unblock"])
+@pytest.mark.parametrize("name", ["block_environment", "unblock_environment"])
 def test_only_support_comes_to_these_pages(browser_of, environment, member, name):
     staff = UserFactory(staff=True)
     staff.is_superuser = False
@@ -323,7 +331,7 @@ def test_only_support_comes_to_these_pages(browser_of, environment, member, name
 
 
 def test_an_environment_that_is_not_there_is_404(desk):
-    assert desk.get("/admin/accounts/environment/999999999999999999999/block/").status_code == 404
+    assert desk.get("/admin/environments/999999999999999999999/block/").status_code == 404
 
 
 # Requests

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -42,7 +42,9 @@ from tests.factories import (
     connect,
     let_in,
 )
+from tests.racing import race
 from tests.test_architecture import our_house
+from tests.test_hostile_input import HOSTILE
 
 pytestmark = pytest.mark.django_db
 TOTP = "JBSWY3DPEHPK3PXP"
@@ -186,6 +188,20 @@ def test_nothing_is_found_by_a_nul(support, name):
         answer = support.get(address, {name: "a\0b", "\0": "x"}, follow=True)
 
         assert "That is nothing to look for." in answer.text
+
+
+@pytest.mark.parametrize("value", [text for text in HOSTILE if len(text) < 50 and "\0" not in text])
+def test_hostile_addresses_of_lists_and_pages_get_an_answer(desk, value):
+    for model, table in admin.site._registry.items():
+        filters = {it[0] if isinstance(it, tuple) else it for it in table.list_filter}
+        names = {"q", "p", "o", "e", "all", "_to_field", *table.belongs_to, *filters}
+        names |= {f"{name}__exact" for name in filters} | {f"{name}__isempty" for name in filters}
+        names |= {f"{table.date_hierarchy}__year"} if table.date_hierarchy else set()
+        for name in sorted(names):
+            answer = desk.get(list_of(model), {name: value}, follow=True)
+            assert answer.status_code in (200, 400), (model, name)
+        row = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=["x"])
+        assert desk.get(row.replace("x", quote(value, errors="replace"))).status_code < 500
 
 
 def test_a_search_costs_as_many_queries_for_much_as_for_nothing(support, django_assert_num_queries):
@@ -560,6 +576,45 @@ def test_a_superuser_makes_a_member_of_support_who_sets_a_password_by_mail(desk)
     assert there.redirect_chain[-1][0] == reverse("mfa_index")
 
 
+def test_a_superuser_chooses_the_groups_and_they_hold_from_the_next_click(desk):
+    noor = in_group("support")
+    publisher = Group.objects.get(name="publisher")
+    posted = fields_of(desk, noor.staff, groups=[publisher.pk])
+
+    desk.post(page_of(noor.staff), posted)
+
+    event = Event.objects.get(action=Action.STAFF_CHANGED)
+    assert event.details == {"added": ["publisher"], "removed": ["support"]}
+    assert search(noor, "nothing at all").status_code == 403
+    assert noor.get(list_of(App)).status_code == 200
+
+
+def test_publishers_see_no_own_apps(house):
+    publisher = in_group("publisher")
+    own = AppFactory(environment=EnvironmentFactory(), name="Own")
+    generic = AppFactory(name="Generic")
+
+    shown = publisher.get(list_of(App), {"q": "n"}).context["cl"].result_list
+
+    assert generic in shown
+    assert own not in shown
+    assert publisher.get(page_of(own)).status_code == 302
+
+
+def test_what_a_generic_app_asks_for_is_changed_with_an_event():
+    publisher = in_group("publisher")
+    app = AppFactory(functions=["GetInboxDocuments", "GetInboxDocument"], name="Yuki")
+    posted = fields_of(publisher, app, functions=["GetInboxDocuments"])
+
+    publisher.post(page_of(app), posted)
+
+    app.refresh_from_db()
+    assert app.functions == ["GetInboxDocuments"]
+    event = changes().get()
+    assert (event.environment, event.actor) == (None, publisher.staff)
+    assert event.details == {"functions": {"added": [], "removed": ["GetInboxDocument"]}}
+
+
 def test_an_address_that_has_a_login_becomes_no_staff(desk):
     user = UserFactory()
 
@@ -670,3 +725,23 @@ def test_no_list_answers_about_what_no_page_shows(desk, model, lookup):
 def test_nothing_leads_around_the_looks(desk):
     for name in ("autocomplete", "r/9/1"):
         assert desk.get(f"{reverse('admin:index')}{name}/").status_code == 404
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_of_two_changes_at_the_same_instant_the_second_hears_of_the_first():
+    environment = EnvironmentFactory(name="Bakery")
+    one, two = in_group("support"), in_group("support")
+    posted = [
+        fields_of(one, environment, plan="enterprise"),
+        fields_of(two, environment, plan="professional"),
+    ]
+    address = page_of(environment)
+
+    answers = race(
+        lambda: one.post(address, posted[0])["Location"],
+        lambda: two.post(address, posted[1])["Location"],
+    )
+
+    assert sorted(address == where for where in answers) == [False, True]
+    assert changes().count() == 1

@@ -55,9 +55,14 @@ def test_every_action_is_noted_or_listed_as_harmless():
     noted = {action.split(".")[0] for action in set(Action) - journal.HARMLESS}
 
     # of log lines: a person who is forgotten, and whatever ends again
-    assert noted == KINDS - {"gateway", "app"} | {"gateway", "app", "integrations", "log"}, (
-        "Say in journal.HARMLESS that nothing ends by a new action, or what is left of its subject."
-    )
+    assert noted == KINDS - {"gateway", "app"} | {
+        "gateway",
+        "app",
+        "integrations",
+        "log",
+        "staff",
+        "support",
+    }, "Say in journal.HARMLESS that nothing ends by a new action, or what is left of its subject."
 
 
 def test_a_kind_of_which_nobody_says_what_is_left_is_refused(organisation_of_somebody):
