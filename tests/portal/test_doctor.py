@@ -86,10 +86,10 @@ def test_a_whole_installation_has_no_faults(data):
     ("variables", "sentence"),
     [
         ({"PORTAL_BASE_UR": "https://x.example"}, "Did you mean PORTAL_BASE_URL?"),
-        ({"PORTAL_BASE_URL": "https://x.example"}, "cookies without it. Set PORTAL_HTTPS=1."),
+        ({"PORTAL_BASE_URL": "http://x.example"}, "Passwords and keys travel unencrypted to"),
         (
             {"PORTAL_BASE_URL": "https://x.example", "PORTAL_HTTPS": "1"},
-            "Set PORTAL_PROXIES to the number of your proxies",
+            "Set PORTAL_PROXIES=1",
         ),
         ({"PORTAL_DEBUG": "1"}, "PORTAL_DEBUG=1 shows the inside of the portal"),
         ({"PORTAL_ALLOWED_HOSTS": "*"}, "Name the hosts."),
