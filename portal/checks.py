@@ -1,15 +1,18 @@
 """What Django's system check looks at in this project; `manage.py doctor` asks these and more."""
 
 import difflib
-import os
 import sqlite3
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register
 from django.db import connections
 from django.db.models import Count
 
+from portal.settings import env
+
 SAFE_SQLITE = (3, 51, 3)
+HERE = ("localhost", "127.0.0.1", "::1")
 
 
 @register(Tags.database)
@@ -28,16 +31,40 @@ def sqlite_is_recent(*, databases=None, **kwargs):
     ]
 
 
+@register(Tags.security)
+def secrets_travel_encrypted(**kwargs):
+    """Warn where passwords and keys would cross a network in clear, or where nobody could get in."""
+    warnings = []
+    if not settings.PORTAL_HTTPS and urlsplit(settings.PORTAL_BASE_URL).hostname not in HERE:
+        warnings.append(
+            Warning(
+                f"Passwords and keys travel unencrypted to {settings.PORTAL_BASE_URL}.",
+                hint="Put nginx with a certificate in front (docs/operate.md), and begin "
+                "PORTAL_BASE_URL with https://.",
+                id="portal.W002",
+            )
+        )
+    if settings.PORTAL_HTTPS and not settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+        warnings.append(
+            Warning(
+                "PORTAL_PROXIES is missing, so every page redirects to https for ever.",
+                hint="Set PORTAL_PROXIES=1: the proxy that speaks https tells the portal so.",
+                id="portal.W003",
+            )
+        )
+    return warnings
+
+
 @register()
 def variables_are_known(**kwargs):
     """A variable with a typing error in its name does nothing, and nobody sees it."""
-    unknown = {name for name in os.environ if name.startswith("PORTAL_")}
+    unknown = {name for name in env.ENVIRON if name.startswith("PORTAL_")}
     unknown -= settings.PORTAL_VARIABLES
     return [
         Warning(
             f"There is no variable {name}, so it does nothing.",
             hint=_did_you_mean(name),
-            id="portal.W002",
+            id="portal.W004",
         )
         for name in sorted(unknown)
     ]
@@ -56,41 +83,22 @@ def debug_is_off(**kwargs):
         Warning(
             "PORTAL_DEBUG=1 shows the inside of the portal to everybody who meets an error.",
             hint="Take the variable away, but for development.",
-            id="portal.W003",
+            id="portal.W005",
         )
     ]
 
 
 @register()
-def https_is_whole(**kwargs):
-    """The three variables that say how people reach the portal agree."""
-    found = []
-    if settings.PORTAL_BASE_URL.startswith("https:") and not settings.PORTAL_HTTPS:
-        found.append(
-            Warning(
-                "PORTAL_BASE_URL begins with https://, but browsers may send cookies without it.",
-                hint="Set PORTAL_HTTPS=1.",
-                id="portal.W004",
-            )
+def hosts_are_named(**kwargs):
+    if "*" not in settings.ALLOWED_HOSTS:
+        return []
+    return [
+        Warning(
+            "PORTAL_ALLOWED_HOSTS=* lets anybody choose the name under which the portal answers.",
+            hint="Name the hosts.",
+            id="portal.W006",
         )
-    if settings.PORTAL_HTTPS and not settings.ALLAUTH_TRUSTED_PROXY_COUNT:
-        found.append(
-            Warning(
-                "PORTAL_HTTPS=1 without PORTAL_PROXIES: behind a proxy every page redirects to itself "
-                "for ever, and all people share one address.",
-                hint="Set PORTAL_PROXIES to the number of your proxies, usually 1.",
-                id="portal.W005",
-            )
-        )
-    if "*" in settings.ALLOWED_HOSTS:
-        found.append(
-            Warning(
-                "PORTAL_ALLOWED_HOSTS=* lets anybody choose the name under which the portal answers.",
-                hint="Name the hosts.",
-                id="portal.W006",
-            )
-        )
-    return found
+    ]
 
 
 @register(Tags.database)

@@ -39,7 +39,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 
-PORTAL_VARIABLES = {"PORTAL_HOST"}  # and all that are read below
+PORTAL_VARIABLES = {"PORTAL_HOST", "PORTAL_SETTINGS_FILE"}  # and all that are read below
 
 
 def _read(cast, name, default):
@@ -52,8 +52,8 @@ def _read(cast, name, default):
         ) from None
 
 
-def _switch(name):
-    value = _read(env.str, name, "0").lower()
+def _switch(name, default=False):
+    value = _read(env.str, name, str(int(default))).lower()
     if value not in ("1", "true", "yes", "on", "0", "false", "no", "off", ""):
         raise ImproperlyConfigured(f"{name} is 1 or 0, not {value!r}.")
     return value in ("1", "true", "yes", "on")
