@@ -97,8 +97,7 @@ class KeptAdmin(admin.ModelAdmin):
         """Only the filters of the page: others would answer about columns that no page shows."""
         shown = [it[0] if isinstance(it, tuple) else it for it in self.get_list_filter(request)]
         field = lookup.split("__")[0]
-        is_key = value.isdecimal() and len(value) < len(str(2**63))
-        linked = is_key and lookup in (*self.belongs_to, *self.narrowed_by)
+        linked = _is_key(value) and lookup in (*self.belongs_to, *self.narrowed_by)
         return linked or field in {*shown, self.date_hierarchy}
 
     def get_changelist(self, request, **kwargs):
@@ -171,7 +170,7 @@ class KeptAdmin(admin.ModelAdmin):
 
     def get_object(self, request, object_id, from_field=None):
         """To be changed it is locked, so that it is compared with what the person saw."""
-        row = super().get_object(request, object_id, from_field)
+        row = super().get_object(request, object_id, from_field) if _is_key(object_id) else None
         if row is not None and request.method == "POST":
             rows = self.model._base_manager.select_for_update(no_key=True, of=["self"])
             row = rows.get(pk=row.pk)
@@ -239,6 +238,11 @@ class ReadOnlyInline(admin.TabularInline):
 
     def has_change_permission(self, request, obj=None):
         return False
+
+
+def _is_key(text):
+    """Whether it can be the key of a row; SQLite would stumble over a larger number."""
+    return text.isdecimal() and len(text) < len(str(2**63))
 
 
 def change_said(before, after):
