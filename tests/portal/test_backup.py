@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
@@ -138,9 +139,9 @@ def install(tmp_path, settings):
 
 
 WAYS = {
-    "revoke": 3,
-    "renew": 2,
-    "pause": 1,
+    "revoke": 30,
+    "renew": 20,
+    "pause": 10,
     "remove": 5,
     "block": 5,
     "lower": 5,
@@ -481,16 +482,18 @@ def test_while_somebody_uses_the_database_nothing_is_put_back(install):
             process.terminate()
 
 
+@pytest.mark.skipif(ON_POSTGRESQL, reason="a dump is not taken back by hand")
 def test_a_backup_of_an_older_version_is_migrated(install):
     connect()
-    here = install()
-    call_command("migrate", "usersessions", "zero", verbosity=0)
-    changed_copy = here.backup()
-    call_command("migrate", verbosity=0)
+    file = install().backup()
+    with backups.on_database(file):
+        call_command("migrate", "usersessions", "zero", verbosity=0)
+    backups.settle(file)
+    changed(file, lambda it: it.update(sha256=backups.digest(file), migrations=[]))
 
-    command("restore", changed_copy)
+    command("restore", file)
 
-    assert "[ ]" not in command("showmigrations", "usersessions")
+    assert UserSession.objects.count() == 0
 
 
 def parts(here):
