@@ -510,6 +510,8 @@ def test_a_backup_that_is_killed_leaves_no_half_one(install):
             while process.poll() is None and not parts(here):
                 pass
             process.kill()
+        database.close()
+        wait_until(nobody_is_in_there)  # pg_dump ends a moment later
 
     for file in here.files():
         if backups.manifest_of(file).exists():
