@@ -3,7 +3,7 @@
 PORTAL_DATA           folder of database, server keys, mails written to disk (default: var/)
 PORTAL_BASE_URL       how people reach the portal; links in mails begin with it
 PORTAL_ALLOWED_HOSTS  further host names, separated by commas
-PORTAL_HTTPS          1 where the portal is reached over https only
+PORTAL_HTTPS          1 where the portal is reached over https only (default: as PORTAL_BASE_URL says)
 PORTAL_PROXIES        how many proxies of your own stand in front
 PORTAL_EMAIL_URL      smtp+tls://user:password@host:587; without it mails are written to PORTAL_DATA/mails
 PORTAL_EMAIL_FROM     sender of the mails
@@ -16,10 +16,14 @@ PORTAL_ORGANISATION_CALLS_PER_MINUTE  most calls for one organisation, with all 
 PORTAL_BOOKS          1 serves Koppel Books too, a small bookkeeping package to try the API with, at /books/
 PORTAL_BOOKS_API      the API that Koppel Books calls (default: PORTAL_BASE_URL with /api/v1)
 PORTAL_AUTOPILOT_PRIVATE  hosts that Autopilot may call beside the public internet, such as books.lan:8443
+PORTAL_SETTINGS_FILE  a file with lines such as PORTAL_HTTPS=1; read at each start, outdone by real variables
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
 CACHE_URL             redis://…; without it a table of the database
+
+PORTAL_HOST and PORT say where `serve` listens (default: 127.0.0.1, 8000).
 """
 
+import os
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,7 +35,19 @@ from django.utils.translation import gettext_lazy as _
 from portal import server_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class Env(environ.Env):
+    ENVIRON = dict(os.environ)  # a copy: processes that we start read the file anew
+
+
+env = Env()
+if "PORTAL_SETTINGS_FILE" in env.ENVIRON:
+    try:
+        with open(env.ENVIRON["PORTAL_SETTINGS_FILE"]) as _file:
+            env.read_env(_file)
+    except (OSError, UnicodeDecodeError) as _error:
+        raise ImproperlyConfigured(f"PORTAL_SETTINGS_FILE cannot be read: {_error}") from None
 
 
 def _read(cast, name, default):
@@ -45,7 +61,6 @@ def _read(cast, name, default):
 
 PORTAL_DATA = Path(_read(env.str, "PORTAL_DATA", str(BASE_DIR / "var"))).resolve()
 PORTAL_BASE_URL = _read(env.str, "PORTAL_BASE_URL", "http://localhost:8000").rstrip("/")
-PORTAL_HTTPS = _read(env.bool, "PORTAL_HTTPS", False)
 PORTAL_EMAIL_URL = _read(env.str, "PORTAL_EMAIL_URL", "")
 PORTAL_SUPPORT_EMAIL = _read(env.str, "PORTAL_SUPPORT_EMAIL", "")
 DEBUG = _read(env.bool, "PORTAL_DEBUG", False)
@@ -54,6 +69,7 @@ PORTAL_BOOKS = _read(env.bool, "PORTAL_BOOKS", False)
 _base = urlsplit(PORTAL_BASE_URL)
 if _base.scheme not in ("http", "https") or not _base.hostname:
     raise ImproperlyConfigured("PORTAL_BASE_URL must look like https://portal.example.org.")
+PORTAL_HTTPS = _read(env.bool, "PORTAL_HTTPS", _base.scheme == "https")
 if PORTAL_HTTPS and _base.scheme != "https":
     raise ImproperlyConfigured("PORTAL_HTTPS=1 needs a PORTAL_BASE_URL that begins with https://.")
 
@@ -229,6 +245,7 @@ SECURE_CSP = {
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_AGE = 24 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PORTAL_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from inside, without the proxy
 CSRF_COOKIE_HTTPONLY = True
 if PORTAL_HTTPS:
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"

@@ -13,7 +13,7 @@ step() {
 
 # manage.py as on a server that people reach over https
 production() {
-    step env PORTAL_DATA="$data" PORTAL_HTTPS=1 PORTAL_BASE_URL=https://portal.example.org python manage.py "$@"
+    step env PORTAL_DATA="$data" PORTAL_PROXIES=1 PORTAL_BASE_URL=https://portal.example.org python manage.py "$@"
 }
 
 step ruff format --check
