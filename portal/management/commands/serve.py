@@ -13,12 +13,13 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
-from portal.processes import end_with_parent, tell_systemd
+from portal.processes import end_with_parent, tell_systemd, turn_away
 from portal.web import BACKLOG
 from portal.web import GRACE as WEB_GRACE
 
 GRACE = WEB_GRACE + 5  # seconds for a clean end
 READY_WITHIN = 60  # seconds
+QUEUE_WITHIN = 5  # seconds
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -49,6 +50,7 @@ class Command(BaseCommand):
                 self.watch(portal, news)
             finally:
                 tell_systemd("STOPPING=1")
+                turn_away(listener, seconds=QUEUE_WITHIN)
                 portal.stop()
 
     def watch(self, portal, news):
