@@ -1,9 +1,9 @@
 # `make` alone lists what there is. PORT, PORTAL_DATA and the other variables of portal/settings.py come from outside.
 .POSIX:
-.PHONY: help run test check mutants install lock clean
+.PHONY: help run test check observatory mutants install lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' Makefile
 
 run: ## serve the portal with demonstration data on http://localhost:8000/ (other port: PORT=8001 make run)
 	@sh scripts/run.sh
@@ -13,6 +13,9 @@ test: ## run the tests, those in the browser too (some of them: make test ARGS="
 
 check: ## all that has to be right before a commit: style, layers, templates, settings, migrations, tests
 	@sh scripts/check.sh
+
+observatory: ## grade every kind of page with the scanner of MDN's HTTP Observatory (needs npm and nginx)
+	@sh scripts/observatory.sh
 
 mutants: ## spoil the rights and the roles in every way mutmut knows, and count how many the tests notice
 	@sh scripts/mutants.sh

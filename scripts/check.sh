@@ -24,3 +24,6 @@ step python scripts/messages.py
 production check --deploy --fail-level WARNING
 production makemigrations --check --dry-run
 step sh scripts/test.sh
+if command -v npm >/dev/null && [ -x /usr/sbin/nginx ]; then
+    step sh scripts/observatory.sh
+fi

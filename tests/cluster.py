@@ -120,8 +120,11 @@ class _Cluster:
     def configuration(self):
         """The shipped configuration with the addresses and folders of this test."""
         text = CONFIGURATION.read_text()
+        first = self.ports[0]
         ports = dict(zip(("8001", "8002", "8003"), self.ports, strict=False))
-        text = re.sub(r"127\.0\.0\.1:(800\d)", lambda it: f"127.0.0.1:{ports[it[1]]}", text)
+        text = re.sub(
+            r"127\.0\.0\.1:(800\d)", lambda it: f"127.0.0.1:{ports.get(it[1], first)}", text
+        )
         for shipped, here in {
             "listen [::]:": "# ",
             "listen 80;": f"listen 127.0.0.1:{self.http};",

@@ -20,6 +20,7 @@ from django.conf import settings
 from portal.demo import story
 from tests import cluster
 from tests.serving import Caller, Person, processes_of
+from tests.software import cookies_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,10 +67,6 @@ def test_who_signs_in_at_one_instance_is_known_to_the_others(portal):
 
     assert [status for status, _headers, _text in answers] == [200, 200, 200]
     assert {it.name for it in cookies_of(person)} == {"__Host-sessionid", "__Host-csrftoken"}
-
-
-def cookies_of(person):
-    return next(it for it in person.opener.handlers if hasattr(it, "cookiejar")).cookiejar
 
 
 def test_without_tls_pages_redirect_and_the_api_refuses(portal):
