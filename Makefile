@@ -1,6 +1,6 @@
 # `make` alone lists what there is. PORT, PORTAL_DATA and the other variables of portal/settings.py come from outside.
 .POSIX:
-.PHONY: help run test test-postgres check mutants install lock clean
+.PHONY: help run test test-postgres check observatory mutants install lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,9 @@ test-postgres: ## run them on PostgreSQL and Redis: those of DATABASE_URL and CA
 
 check: ## all that has to be right before a commit: style, layers, templates, settings, migrations, tests on every database
 	@sh scripts/check.sh
+
+observatory: ## grade every kind of page with the scanner of MDN's HTTP Observatory (needs npm and nginx)
+	@sh scripts/observatory.sh
 
 mutants: ## spoil the rights and the roles in every way mutmut knows, and count how many the tests notice
 	@sh scripts/mutants.sh

@@ -102,7 +102,8 @@ def _lessen(user, left):
         has and kept
         for has, kept in zip((user.is_staff, user.is_superuser), left["staff"], strict=True)
     )
-    user.groups.remove(*user.groups.exclude(name__in=left["groups"]))
+    if "groups" in left:
+        user.groups.remove(*user.groups.exclude(name__in=left["groups"]))
     user.save()
 
 

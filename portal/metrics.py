@@ -4,7 +4,10 @@
 """
 
 import os
+import tempfile
+from contextlib import ExitStack, contextmanager
 
+from django.conf import settings
 from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
@@ -40,6 +43,24 @@ def observe(request, response, seconds: float) -> None:
         CALLS.labels(request.resolver_match.url_name or "", code or "ok").inc()
         if code:
             REFUSALS.labels(code, getattr(response, "error_extra", {}).get("reason", "")).inc()
+
+
+@contextmanager
+def shown(*further, of_children):
+    """Show figures at PORTAL_METRICS meanwhile: with `of_children` those of all processes started from here.
+
+    Does nothing without that setting, and where the process that started this one does it. Raises OSError.
+    """
+    if not settings.PORTAL_METRICS or FOLDER in os.environ:
+        yield
+        return
+    with ExitStack() as meanwhile:
+        if of_children:
+            folder = meanwhile.enter_context(tempfile.TemporaryDirectory(prefix="koppel-"))
+            os.environ[FOLDER] = folder
+            meanwhile.callback(os.environ.pop, FOLDER)
+        meanwhile.callback(show(*settings.PORTAL_METRICS, *further))
+        yield
 
 
 def show(host: str, port: int, *further):

@@ -3,7 +3,7 @@
 PORTAL_DATA           folder of database, server keys, mails written to disk (default: var/)
 PORTAL_BASE_URL       how people reach the portal; links in mails begin with it
 PORTAL_ALLOWED_HOSTS  further host names, separated by commas
-PORTAL_HTTPS          1 where the portal is reached over https only
+PORTAL_HTTPS          1 where the portal is reached over https only (default: as PORTAL_BASE_URL says)
 PORTAL_PROXIES        how many proxies of your own stand in front
 PORTAL_EMAIL_URL      smtp+tls://user:password@host:587; without it mails are written to PORTAL_DATA/mails
 PORTAL_EMAIL_FROM     sender of the mails
@@ -20,10 +20,14 @@ PORTAL_LOG            json writes each log line as a JSON object (default: text)
 PORTAL_METRICS        host:port of the figures for Prometheus, such as 127.0.0.1:9100; keep it internal
 PORTAL_JOURNAL        folder of the journal of what ended (default: PORTAL_DATA/journal)
 PORTAL_BACKUPS        folder of the backups (default: PORTAL_DATA/backups)
+PORTAL_SETTINGS_FILE  a file with lines such as PORTAL_HTTPS=1; read at each start, outdone by real variables
 DATABASE_URL          postgres://…; without it SQLite in PORTAL_DATA
 CACHE_URL             redis://…; without it limits are counted in the database and in each web process
+
+PORTAL_HOST and PORT say where `serve` listens (default: 127.0.0.1, 8000).
 """
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -36,7 +40,19 @@ from django.utils.translation import gettext_lazy as _
 from portal import server_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class Env(environ.Env):
+    ENVIRON = dict(os.environ)  # a copy: processes that we start read the file anew
+
+
+env = Env()
+if "PORTAL_SETTINGS_FILE" in env.ENVIRON:
+    try:
+        with open(env.ENVIRON["PORTAL_SETTINGS_FILE"]) as _file:
+            env.read_env(_file)
+    except (OSError, UnicodeDecodeError) as _error:
+        raise ImproperlyConfigured(f"PORTAL_SETTINGS_FILE cannot be read: {_error}") from None
 
 
 PORTAL_VARIABLES = {"PORTAL_HOST", "PORTAL_SETTINGS_FILE"}  # and all that are read below
@@ -73,7 +89,6 @@ PORTAL_DATA = Path(_read(env.str, "PORTAL_DATA", str(BASE_DIR / "var"))).resolve
 PORTAL_JOURNAL = Path(_read(env.str, "PORTAL_JOURNAL", str(PORTAL_DATA / "journal"))).resolve()
 PORTAL_BACKUPS = Path(_read(env.str, "PORTAL_BACKUPS", str(PORTAL_DATA / "backups"))).resolve()
 PORTAL_BASE_URL = _read(env.str, "PORTAL_BASE_URL", "http://localhost:8000").rstrip("/")
-PORTAL_HTTPS = _switch("PORTAL_HTTPS")
 PORTAL_EMAIL_URL = _read(env.str, "PORTAL_EMAIL_URL", "")
 PORTAL_SUPPORT_EMAIL = _read(env.str, "PORTAL_SUPPORT_EMAIL", "")
 DEBUG = _switch("PORTAL_DEBUG")
@@ -88,8 +103,17 @@ except ValueError:
     _whole = False
 if not _whole:
     raise ImproperlyConfigured("PORTAL_BASE_URL must look like https://portal.example.org.")
+PORTAL_HTTPS = _switch("PORTAL_HTTPS", _base.scheme == "https")
 if PORTAL_HTTPS and _base.scheme != "https":
     raise ImproperlyConfigured("PORTAL_HTTPS=1 needs a PORTAL_BASE_URL that begins with https://.")
+try:
+    _figures = urlsplit(f"//{_read(env.str, 'PORTAL_METRICS', '')}")
+    PORTAL_METRICS = (_figures.hostname, _figures.port) if _figures.netloc else None
+    _whole = PORTAL_METRICS is None or all(PORTAL_METRICS)
+except ValueError:
+    _whole = False
+if not _whole:
+    raise ImproperlyConfigured("PORTAL_METRICS must look like 127.0.0.1:9100.")
 if PORTAL_LOG not in ("text", "json"):
     raise ImproperlyConfigured("PORTAL_LOG is text or json.")
 if CACHE_URL and urlsplit(CACHE_URL).scheme not in ("redis", "rediss", "unix"):
@@ -304,6 +328,7 @@ SECURE_CSP = {
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_AGE = 24 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PORTAL_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # asked from inside, without the proxy
 CSRF_COOKIE_HTTPONLY = True
 if PORTAL_HTTPS:
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"

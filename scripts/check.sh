@@ -13,7 +13,7 @@ step() {
 
 # manage.py as on a server that people reach over https
 production() {
-    step env PORTAL_DATA="$data" PORTAL_HTTPS=1 PORTAL_BASE_URL=https://portal.example.org PORTAL_PROXIES=1 python manage.py "$@"
+    step env PORTAL_DATA="$data" PORTAL_PROXIES=1 PORTAL_BASE_URL=https://portal.example.org python manage.py "$@"
 }
 
 step ruff format --check
@@ -25,3 +25,6 @@ production check --deploy --fail-level WARNING
 production makemigrations --check --dry-run
 step sh scripts/test.sh
 step sh scripts/test_postgres.sh
+if command -v npm >/dev/null && [ -x /usr/sbin/nginx ]; then
+    step sh scripts/observatory.sh
+fi

@@ -211,7 +211,9 @@ class Caller:
     """Software that keeps one line open."""
 
     def __init__(self, url, app_key, secret):
-        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        address = urlsplit(url)
+        self.connection = kinds[address.scheme](address.netloc, timeout=30)
         pair = base64.b64encode(f"{app_key}:{secret}".encode()).decode()
         self.headers = {"Authorization": f"Basic {pair}"}
 

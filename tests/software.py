@@ -41,3 +41,8 @@ class Software:
 
 def basic(app_key, secret):
     return "Basic " + base64.b64encode(f"{app_key}:{secret}".encode()).decode()
+
+
+def cookies_of(person):
+    """The cookies that a Person of tests.serving holds."""
+    return next(it for it in person.opener.handlers if hasattr(it, "cookiejar")).cookiejar

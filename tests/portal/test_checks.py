@@ -22,3 +22,19 @@ def test_another_database_has_nothing_to_fear(monkeypatch):
     monkeypatch.setattr(connection, "vendor", "postgresql")
 
     assert checks.sqlite_is_recent(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    ("base_url", "https", "proxies", "ids"),
+    [
+        ("http://localhost:8000", False, 0, []),
+        ("http://portal.lan:8000", False, 0, ["portal.W002"]),
+        ("https://portal.example.org", True, 0, ["portal.W003"]),
+        ("https://portal.example.org", True, 1, []),
+    ],
+)
+def test_keys_in_clear_and_endless_redirects_are_reported(settings, base_url, https, proxies, ids):
+    settings.PORTAL_BASE_URL, settings.PORTAL_HTTPS = base_url, https
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+
+    assert [warning.id for warning in checks.secrets_travel_encrypted()] == ids

@@ -29,6 +29,7 @@ from connections.services import (
 from connections.tokens import forget_expired
 from partners.imports import send_next
 from partners.services import expire_due, warn_due
+from portal import metrics, waiting
 
 log = logging.getLogger(__name__)
 
@@ -59,15 +60,21 @@ class Command(BaseCommand):
         news = queue.SimpleQueue()  # the one kind of queue that a signal handler may put into
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: news.put(number))
-        looked_at = None
-        while True:
-            now = time.monotonic()
-            if looked_at is None or now - looked_at > NOW_AND_THEN_SECONDS:
-                done(NOW_AND_THEN)
-                looked_at = now
-            if told(news, 0 if done(ALWAYS) else pause):
-                end_pushes()
-                return
+        with metrics.shown(waiting.Figures(), of_children=False):
+            work(news, pause)
+
+
+def work(news, pause):
+    """Do what waits, and look again after a pause, until told to stop."""
+    looked_at = None
+    while True:
+        now = time.monotonic()
+        if looked_at is None or now - looked_at > NOW_AND_THEN_SECONDS:
+            done(NOW_AND_THEN)
+            looked_at = now
+        if told(news, 0 if done(ALWAYS) else pause):
+            end_pushes()
+            return
 
 
 def done(jobs):
