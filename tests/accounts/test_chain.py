@@ -350,7 +350,7 @@ def test_a_name_can_be_erased_and_the_chain_holds(log, administrator, colleague)
     organisation = OrganisationFactory()
     client = organisation.environment
     partnership = Partnership.objects.create(accountant=log, client=client)
-    Mandate.objects.create(
+    mandate = Mandate.objects.create(
         accountant=log, partnership=partnership, organisation=organisation, given_at=timezone.now()
     )
     services.change_role(user=colleague, role=Role.ADVANCED, by=administrator)
@@ -359,7 +359,7 @@ def test_a_name_can_be_erased_and_the_chain_holds(log, administrator, colleague)
         record(
             Action.CLIENT_PERSON_REMOVED,
             by=administrator,
-            subject=organisation,
+            subject=mandate,
             environment=client,
             removed=[str(colleague)],
         )

@@ -14,10 +14,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection as database
+from django.db import transaction
 from django.test import Client
 
 from accounts import closing as closing_of_environments
@@ -40,7 +42,7 @@ NAME = f"koppel_backup_{os.getpid()}"
 
 
 class Installation:
-    """An installation of its own, in which this process works: a folder, and a copy of the tests' database."""
+    """A folder and a copy of the database of the tests, in which this process works."""
 
     def __init__(self, data):
         self.data = data
@@ -149,6 +151,7 @@ WAYS = {
 THROUGH_PARTNERSHIPS = 15
 
 
+@transaction.atomic
 def a_hundred():
     """Connections that will end, for each way, and the keys of all of them."""
     app, todo, pairs = AppFactory(), {}, []
@@ -168,30 +171,11 @@ def a_hundred():
 
 
 def end(todo):
-    for connection in todo["revoke"]:
-        revoke(connection)
-    for connection in todo["renew"]:
-        renew(connection)
-    for connection in todo["pause"]:
-        services.pause(connection=connection, by=connection.owner)
-    for connection in todo["remove"]:
-        accounts.remove(user=connection.owner, by=chief(connection))
-    for connection in todo["block"]:
-        accounts.block(user=connection.owner, by=chief(connection))
-    for connection in todo["lower"]:
-        accounts.change_role(user=connection.owner, role=Role.BASIC, by=chief(connection))
-    for connection in todo["leave"]:
-        accounts.delete_account(user=connection.owner)
-    for connection in todo["close"]:
-        environment = connection.organisation.environment
-        seen = closing_of_environments.fingerprint(environment)
-        closing_of_environments.close(environment=environment, seen=seen, by=chief(connection))
+    for way, connections in todo.items():
+        for connection in connections:
+            ENDS[way](connection)
     for partnership in Partnership.objects.active():
         services.end_partnership(partnership=partnership, by=partnership.client.users.first())
-
-
-def chief(connection):
-    return connection.organisation.environment.users.get(role=Role.ADMINISTRATOR)
 
 
 def revoke(connection):
@@ -201,6 +185,32 @@ def revoke(connection):
 def renew(connection):
     by = connection.owner
     return services.create_new_keys(connection=connection, by=by, op_id=uuid.uuid4())
+
+
+def pause(connection):
+    services.pause(connection=connection, by=connection.owner)
+
+
+def close(connection):
+    environment = connection.organisation.environment
+    seen = closing_of_environments.fingerprint(environment)
+    closing_of_environments.close(environment=environment, seen=seen, by=chief(connection))
+
+
+ENDS = {
+    "revoke": revoke,
+    "renew": renew,
+    "pause": pause,
+    "remove": lambda it: accounts.remove(user=it.owner, by=chief(it)),
+    "block": lambda it: accounts.block(user=it.owner, by=chief(it)),
+    "lower": lambda it: accounts.change_role(user=it.owner, role=Role.BASIC, by=chief(it)),
+    "leave": lambda it: accounts.delete_account(user=it.owner),
+    "close": close,
+}
+
+
+def chief(connection):
+    return connection.organisation.environment.users.get(role=Role.ADMINISTRATOR)
 
 
 def test_none_of_a_hundred_keys_that_ended_works_after_the_backup_is_put_back(install):
@@ -328,9 +338,9 @@ def test_whoever_was_forgotten_is_forgotten_again(install):
 def test_a_pause_that_is_over_is_none_and_one_made_since_is(install):
     (resumed, first), (paused, second) = connect(), connect()
     file = install().backup()
-    services.pause(connection=resumed, by=resumed.owner)
+    pause(resumed)
     services.resume(connection=resumed, by=resumed.owner)
-    services.pause(connection=paused, by=paused.owner)
+    pause(paused)
 
     command("restore", file)
 
@@ -472,16 +482,18 @@ def test_while_somebody_uses_the_database_nothing_is_put_back(install):
             process.terminate()
 
 
+@pytest.mark.skipif(ON_POSTGRESQL, reason="a dump is not taken back by hand")
 def test_a_backup_of_an_older_version_is_migrated(install):
     connect()
-    here = install()
-    call_command("migrate", "usersessions", "zero", verbosity=0)
-    changed_copy = here.backup()
-    call_command("migrate", verbosity=0)
+    file = install().backup()
+    with backups.on_database(file):
+        call_command("migrate", "usersessions", "zero", verbosity=0)
+    backups.settle(file)
+    changed(file, lambda it: it.update(sha256=backups.digest(file), migrations=[]))
 
-    command("restore", changed_copy)
+    command("restore", file)
 
-    assert "[ ]" not in command("showmigrations", "usersessions")
+    assert UserSession.objects.count() == 0
 
 
 def parts(here):
@@ -498,6 +510,8 @@ def test_a_backup_that_is_killed_leaves_no_half_one(install):
             while process.poll() is None and not parts(here):
                 pass
             process.kill()
+        database.close()
+        wait_until(nobody_is_in_there)  # pg_dump ends a moment later
 
     for file in here.files():
         if backups.manifest_of(file).exists():
