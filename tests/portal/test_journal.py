@@ -54,15 +54,8 @@ def test_what_is_left_is_known_of_every_kind_that_can_end():
 def test_every_action_is_noted_or_listed_as_harmless():
     noted = {action.split(".")[0] for action in set(Action) - journal.HARMLESS}
 
-<<<<<<< HEAD
     # about an environment, many things, and what support did to any of these
     assert noted == KINDS | {"integrations", "log", "staff", "support"}, (
-=======
-    assert noted == KINDS | {
-        "integrations",
-        "log",
-    }, (  # about an environment, and about many things
->>>>>>> backup
         "Say in journal.HARMLESS that nothing ends by a new action, or what is left of its subject."
     )
 
