@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -210,9 +210,12 @@ def release(folder, environment):
 
 def folders_of(portal):
     """Where the processes that serve started are at home."""
-    return {
-        Path(f"/proc/{pid}/cwd").readlink() for pid in processes_of(portal.pid) if pid != portal.pid
-    }
+    folders = set()
+    for pid in processes_of(portal.pid):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended in between
+            if pid != portal.pid:
+                folders.add(Path(f"/proc/{pid}/cwd").readlink())
+    return folders
 
 
 def worker_of(portal):
