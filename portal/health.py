@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.access import public_page
+from accounts.events import journal
 from portal import waiting
 from portal.checks import missing_peppers
 
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 WRITTEN_EVERY = 10  # seconds; the page may be asked as often as anybody likes
 FULL = 50 * 1024 * 1024  # bytes that must be free
 NEARLY_FULL = 1024 * 1024 * 1024
+BACKUP_EVERY = 26 * 3600  # seconds
 
 _last_write = {"at": -math.inf}  # of this process
 WRITE = """
@@ -89,6 +91,12 @@ def disk_is_nearly_full():
     return shutil.disk_usage(settings.PORTAL_DATA).free < NEARLY_FULL
 
 
+def backup_is_late():
+    """Once there is a folder of backups there has to be a new one every night."""
+    made = [file.stat().st_mtime for file in settings.PORTAL_BACKUPS.glob("*")]
+    return settings.PORTAL_BACKUPS.exists() and time.time() - max(made, default=0) > BACKUP_EVERY
+
+
 NEEDED = {
     "database": database_writes,
     "migrations": migrations_are_applied,
@@ -97,5 +105,7 @@ NEEDED = {
 }
 WATCHED = {
     "worker": waiting.late,
+    "journal": journal.behind,
     "disk": disk_is_nearly_full,
+    "backup": backup_is_late,
 }

@@ -1,6 +1,7 @@
 import math
 import os
 import subprocess
+import time
 from datetime import timedelta
 
 import pytest
@@ -60,7 +61,7 @@ def test_ready_costs_few_queries_once_the_migrations_are_known(
 ):
     client.get("/health/ready")
 
-    with django_assert_num_queries(1 + len(waiting.PROMPT)):
+    with django_assert_num_queries(2 + len(waiting.PROMPT)):
         client.get("/health/ready")
 
 
@@ -101,3 +102,18 @@ def test_mails_that_nobody_sends_call_for_somebody(client, db):
         200,
         {"status": "attention", "checks": ["worker"]},
     )
+
+
+def test_a_night_without_a_backup_calls_for_somebody(client, db, settings, tmp_path):
+    settings.PORTAL_BACKUPS = tmp_path / "backups"
+    assert client.get("/health/ready").json() == {"status": "ok"}
+    settings.PORTAL_BACKUPS.mkdir()
+    assert client.get("/health/ready").json()["checks"] == ["backup"]
+
+    backup = settings.PORTAL_BACKUPS / "koppel.sqlite3"
+    backup.touch()
+    assert client.get("/health/ready").json() == {"status": "ok"}
+    yesterday = time.time() - 27 * 3600
+    os.utime(backup, (yesterday, yesterday))
+
+    assert client.get("/health/ready").json()["checks"] == ["backup"]

@@ -1,5 +1,6 @@
 """What Prometheus sees: figures of all processes, at an address of their own."""
 
+import re
 from dataclasses import replace
 from urllib.request import urlopen
 
@@ -14,7 +15,7 @@ from accounts.mail.services import queue, send_due
 from connections.models import Access
 from portal import metrics, waiting
 from tests.factories import EnvironmentFactory, connect
-from tests.serving import free_port
+from tests.serving import free_port, prepare, serving
 from tests.software import Software
 
 pytestmark = pytest.mark.django_db
@@ -94,3 +95,19 @@ def test_every_figure_is_explained():
     assert len(names) == 5
     assert [name for name in names if name not in explained] == []
     assert [name for name in waiting.queues() if f"`{name}`" not in explained] == []
+
+
+@pytest.mark.slow
+def test_serve_shows_the_figures_of_all_its_processes(tmp_path, monkeypatch):
+    port = free_port()
+    monkeypatch.setenv("PORTAL_METRICS", f"127.0.0.1:{port}")
+    prepare(tmp_path / "data")
+
+    with serving(tmp_path / "data") as portal:
+        for _ in range(20):
+            urlopen(f"{portal.url}/health/live").close()
+        shown = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+
+    answered = re.search(r'koppel_requests_total{kind="health",status="200"} (\d+)', shown)
+    assert int(answered[1]) >= 20
+    assert 'koppel_waiting{queue="mails"} 0.0' in shown
