@@ -244,7 +244,8 @@ def _manifest(made):
 
 
 def _used_server_keys():
-    used = {"chain_key", "mfa_key"}
+    # Of the keys of authenticators nobody notes which are still needed, and they carry no number.
+    used = {"chain_key", *(name for name in _server_keys() if name.startswith("mfa_key"))}
     for model in (KeySet, Gateway):
         used |= {f"pepper {it}" for it in model.objects.values_list("pepper", flat=True).distinct()}
     signing = SigningSecret.objects.values_list("key", flat=True).distinct()
@@ -254,12 +255,15 @@ def _used_server_keys():
 
 def _server_keys():
     """A mark of each server key, by which it is known again and which says nothing about it."""
-    found = {"chain_key": settings.CHAIN_KEY.encode(), "mfa_key": settings.MFA_KEY.encode()}
+    found = {"chain_key": settings.CHAIN_KEY.encode()}
+    found |= {f"mfa_key {_mark(key.encode())}": key.encode() for key in settings.MFA_KEYS}
     found |= {f"pepper {number}": key for number, key in settings.PEPPERS.keys.items()}
     found |= {f"signing key {number}": key for number, key in settings.SIGNING_KEYS.keys.items()}
-    return {
-        name: hmac.digest(key, b"koppel backup", "sha256").hex()[:16] for name, key in found.items()
-    }
+    return {name: _mark(key) for name, key in found.items()}
+
+
+def _mark(key):
+    return hmac.digest(key, b"koppel backup", "sha256").hex()[:16]
 
 
 def _newer(migrations):

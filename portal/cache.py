@@ -23,14 +23,14 @@ class RedisOrMemory(BaseCache):
     def __init__(self, server, params):
         super().__init__(params)
         options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-        self._redis = RedisCache(server, params | {"OPTIONS": options | params.get("OPTIONS", {})})
+        self.redis = RedisCache(server, params | {"OPTIONS": options | params.get("OPTIONS", {})})
         self._memory = LocMemCache("while-redis-is-away", params | {"OPTIONS": {}})
         self._ask_again_at = 0.0
 
     def _do(self, name, *args, **kwargs):
         if time.monotonic() >= self._ask_again_at:
             try:
-                return getattr(self._redis, name)(*args, **kwargs)
+                return getattr(self.redis, name)(*args, **kwargs)
             except RedisError as error:
                 log.warning("Redis does not answer (%s): counted in memory", type(error).__name__)
                 self._ask_again_at = time.monotonic() + LEFT_ALONE
@@ -56,11 +56,3 @@ class RedisOrMemory(BaseCache):
 
     def clear(self):
         return self._do("clear")
-
-    def answers(self) -> bool:
-        """Whether Redis itself takes and gives back a value now."""
-        try:
-            self._redis.set("answers", 1, 60)
-            return self._redis.get("answers") == 1
-        except RedisError:
-            return False

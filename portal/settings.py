@@ -228,13 +228,13 @@ if not DATABASES["default"].get("ENGINE", "").endswith(("sqlite3", "postgresql")
     raise ImproperlyConfigured(f"DATABASE_URL must look like {_database_example}")
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE: writers queue instead of failing; FULL: an answered change survives a power cut.
+    DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
     }
-    DATABASES["default"]["CONN_MAX_AGE"] = None
-elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+else:
     # Checked when a thread takes one, so that a database that restarted costs nobody an error.
     DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
@@ -242,10 +242,6 @@ elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
         "max_size": 20,
         "timeout": 10,
     }
-else:
-    raise ImproperlyConfigured(
-        "DATABASE_URL must look like postgres://user:password@host/name; without it Koppel uses SQLite."
-    )
 if CACHE_URL:
     CACHES = dict.fromkeys(
         ["default", "limits"], {"BACKEND": "portal.cache.RedisOrMemory", "LOCATION": CACHE_URL}

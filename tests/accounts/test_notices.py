@@ -34,6 +34,7 @@ BY_QUEUE = {
     "request",
     "user_removed",
     "account_deleted",
+    "staff_invitation",
 }  # they give power, or there is nobody to read it
 SWITCHED_OFF = [group.value for group in CHOSEN]
 

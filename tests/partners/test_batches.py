@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from accounts.events import chain
 from accounts.events.models import Action, Event
 from accounts.mail.models import Mail
 from accounts.roles import Role
@@ -433,15 +434,15 @@ def test_a_fault_of_ours_at_one_line_leaves_nothing_half_done_and_stops_no_other
     accountant, monkeypatch
 ):
     batch = started(2, accountant)
-    create, failed = Event.objects.create, []
+    sign, failed = chain.sign, []
 
-    def fail_once(**values):
+    def fail_once(event):
         if not failed:
-            failed.append(values)
+            failed.append(event)
             raise ZeroDivisionError
-        return create(**values)
+        return sign(event)
 
-    monkeypatch.setattr(Event.objects, "create", fail_once)
+    monkeypatch.setattr(chain, "sign", fail_once)
     send_all()
 
     assert states(batch) == [State.REFUSED, State.SENT]

@@ -50,11 +50,9 @@ def test_limits_are_counted_in_redis_and_in_memory_while_it_is_away(counted_in_r
         counter.add("calls", 0, 60)
         assert [counter.incr("calls"), counter.incr("calls")] == [1, 2]
         assert redis.Redis(port=counted_in_redis).get(":1:calls") == b"2"
-        assert counter.answers()
 
     counter.add("calls", 0, 60)
     assert counter.incr("calls") == 1
-    assert not counter.answers()
 
     time.sleep(0.3)
     with redis_server(counted_in_redis):

@@ -98,6 +98,7 @@ def test_every_figure_is_explained():
 
 
 @pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
 def test_serve_shows_the_figures_of_all_its_processes(tmp_path, monkeypatch):
     port = free_port()
     monkeypatch.setenv("PORTAL_METRICS", f"127.0.0.1:{port}")
