@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +18,7 @@ from accounts.desk import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     change_said,
+    mended,
     question,
 )
 from accounts.events.models import Event
@@ -185,7 +186,8 @@ class UserAdmin(KeptAdmin):
 def invite_again(request, pk):
     user = get_object_or_404(User, pk=pk, is_staff=True)
     done = gettext("A new link is on its way to %(email)s.") % {"email": user.email}
-    return _done(request, partial(staff.invite_again, user=user, by=request.user), done, user)
+    again = partial(staff.invite_again, user=user, by=request.user)
+    return mended(request, again, done, "accounts_user_change", pk)
 
 
 @admin.site.page("staff/<int:pk>/end/", "accounts.add_user")
@@ -203,7 +205,8 @@ def end_access(request, pk):
             back=reverse("admin:accounts_user_change", args=[pk]),
         )
     done = gettext("The access of %(name)s has ended.") % {"name": user}
-    return _done(request, partial(staff.end_access, user=user, by=request.user), done, user)
+    end = partial(staff.end_access, user=user, by=request.user)
+    return mended(request, end, done, "accounts_user_change", pk)
 
 
 @admin.register(Environment)
@@ -362,15 +365,5 @@ class MailAdmin(ReadOnlyAdmin):
 def send_again(request, pk):
     mail = get_object_or_404(Mail, pk=pk)
     done = gettext("The mail to %(address)s is tried now.") % {"address": mail.to}
-    return _done(request, partial(staff.send_again, mail=mail, by=request.user), done, mail)
-
-
-def _done(request, service, done, row):
-    """Call the service and lead back to the row, with what was done or why not."""
-    try:
-        service()
-    except Refused as refused:
-        messages.error(request, str(refused))
-    else:
-        messages.success(request, done)
-    return redirect(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", row.pk)
+    again = partial(staff.send_again, mail=mail, by=request.user)
+    return mended(request, again, done, "mail_mail_change", pk)

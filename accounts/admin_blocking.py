@@ -1,17 +1,18 @@
 """Blocking an environment at the desk of support: the question with all that stops, and the way back."""
 
+from functools import partial
+
 from django import forms
-from django.contrib import admin, messages
-from django.shortcuts import get_object_or_404, redirect, render
+from django.contrib import admin
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import blocking
-from accounts.desk import note_look, question
+from accounts.desk import mended, note_look, question
 from accounts.models import Environment
-from accounts.refusals import Refused
 
 
 class BlockForm(forms.Form):
@@ -33,7 +34,8 @@ def block_environment(request, pk):
     form = BlockForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         reason = form.cleaned_data["reason"]
-        return _done(request, environment, blocking.block, gettext("%s is blocked."), reason=reason)
+        block = partial(blocking.block, environment=environment, reason=reason, by=request.user)
+        return mended(request, block, gettext("%s is blocked.") % environment, "environment", pk)
     note_look(by=request.user, environments=[environment], looked_at="environment")
     context = {
         **admin.site.each_context(request),
@@ -51,8 +53,9 @@ def block_environment(request, pk):
 def unblock_environment(request, pk):
     environment = get_object_or_404(Environment, pk=pk)
     if "confirmed" in request.POST:
-        done = gettext("%s is not blocked any more.")
-        return _done(request, environment, blocking.unblock, done)
+        unblock = partial(blocking.unblock, environment=environment, by=request.user)
+        done = gettext("%s is not blocked any more.") % environment
+        return mended(request, unblock, done, "environment", pk)
     return question(
         request,
         title=gettext("Unblock %(environment)s?") % {"environment": environment},
@@ -62,13 +65,3 @@ def unblock_environment(request, pk):
         button=gettext("Unblock"),
         back=reverse("admin:environment", args=[pk]),
     )
-
-
-def _done(request, environment, change, text, **values):
-    try:
-        change(environment=environment, by=request.user, **values)
-    except Refused as refused:
-        messages.error(request, str(refused))
-    else:
-        messages.success(request, text % environment.name)
-    return redirect("admin:environment", environment.pk)

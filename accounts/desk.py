@@ -62,6 +62,17 @@ def question(request, *, title, sentences, button, back, items=(), **answer):
     return TemplateResponse(request, "admin/confirm.html", context)
 
 
+def mended(request, service, said, page, pk):
+    """Call the service and lead to that page of the desk, with what was `said` of it, or why it refused."""
+    try:
+        service()
+    except Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, said)
+    return redirect(f"admin:{page}", pk)
+
+
 class SearchForm(ChangeListSearchForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -5,10 +5,11 @@ the activity log of those concerned (decision 31).
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from allauth.mfa.models import Authenticator
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Exists, F, Max, OuterRef, Q, Sum
 from django.http import Http404
 from django.shortcuts import redirect
@@ -19,11 +20,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import closing
-from accounts.desk import note_look, question
+from accounts.desk import mended, note_look, question
 from accounts.events.models import Action, Event
 from accounts.mail.models import Mail
 from accounts.models import Environment, Organisation, User
-from accounts.refusals import Refused
 from connections import services
 from connections.errors import SCOPE_MISSING
 from connections.models import (
@@ -212,14 +212,9 @@ def environment(request, pk):
 def open_again(request, pk):
     """Let the people of a closed environment in again."""
     found = _found(Environment.objects, pk)
-    try:
-        closing.reopen(environment=found, by=request.user)
-    except Refused as refused:
-        messages.error(request, str(refused))
-    else:
-        done = _("%(environment)s is open again.") % {"environment": found}
-        messages.success(request, done)
-    return redirect("admin:environment", pk)
+    reopen = partial(closing.reopen, environment=found, by=request.user)
+    done = _("%(environment)s is open again.") % {"environment": found}
+    return mended(request, reopen, done, "environment", pk)
 
 
 def _connections(environment):
@@ -323,13 +318,9 @@ def revoke(request, pk):
             button=_("Revoke connection"),
             back=reverse("admin:connection", args=[pk]),
         )
-    try:
-        services.revoke_by_support(connection=found, by=request.user)
-    except Refused as refused:
-        messages.error(request, str(refused))
-    else:
-        messages.success(request, _("The connection is revoked. Those concerned are told."))
-    return redirect("admin:connection", pk)
+    revoke = partial(services.revoke_by_support, connection=found, by=request.user)
+    done = _("The connection is revoked. Those concerned are told.")
+    return mended(request, revoke, done, "connection", pk)
 
 
 def _page(request, name, context, status=200):
