@@ -10,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
+from accounts import blocking
 from accounts.mail.models import Mail
 from accounts.models import Environment, Organisation, User
 from connections.models import App, Connection, RefusedCall
@@ -37,6 +38,8 @@ def places():
     mail = Mail.objects.latest("pk")
     staff = User.objects.get(email=story.SUPPORT)
     colleague = User.objects.create_user("noor@koppel.example", is_staff=True)
+    smit = User.objects.get(email="els@smit.example").environment
+    blocking.block(environment=smit, reason="A Secret of yours stood on a public page.", by=staff)
     return [
         ("index", reverse("admin:index"), ""),
         ("search", f"{reverse('admin:search')}?q=van%20dijk", ""),
@@ -45,6 +48,9 @@ def places():
         ("environment", at("environment", group), ""),
         ("environment-bakery", at("environment", bakery), ""),
         ("environment-accountant", at("environment", office), ""),
+        ("environment-blocked", at("environment", smit), ""),
+        ("unblock", at("environment", smit), ".desk-actions form button"),
+        ("block", at("block_environment", bakery), ""),
         ("environment-change", at("accounts_environment_change", bakery), ""),
         ("connection", at("connection", suspended), ""),
         ("connection-revoke", at("connection", suspended), ".desk-actions form button"),

@@ -23,6 +23,7 @@ from connections.models import App, Connection, KeySet, RefusedCall
 from partners.models import AuthorisationRequest, Mandate, Partnership, digest_of, new_token
 from portal.demo import story
 from tests.browsing import troubles_of
+from tests.factories import UserFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -326,6 +327,8 @@ def places():
         *(Place(name, "joris", address) for name, address in joris_himself),
         *(Place(name, "els", address) for name, address in els),
         *(Place(name, "aisha", address) for name, address in aisha),
+        Place("blocked", "bo", at("connections:overview"), status=403),
+        Place("blocked-profile", "bo", at("accounts:profile")),
         Place("rotate-empty", "peter", about("rotate", transport), MAIN_BUTTON),
         Place("checklist", "noor", at("connections:overview"), status=403),
         Place("checklist-other-page", "noor", at("accounts:users"), status=403),
@@ -450,6 +453,7 @@ class Walk:
                 ("noor", "vandijk"),
                 ("willem", "noord"),
                 ("aisha", "noord"),
+                ("bo", "blocked"),
                 ("els", "smit"),
             )
         }
@@ -501,6 +505,13 @@ class Walk:
 @pytest.mark.parametrize("look", list(LOOKS) if PICTURES else ["light", "dark"])
 def test_every_page_is_accessible_without_errors_and_fits_a_phone(browse, look):
     story.tell()
+    UserFactory(
+        email="bo@blocked.example",
+        administrator=True,
+        environment__name="Van Bommel B.V.",
+        environment__blocked_at=timezone.now(),
+        environment__blocked_because="A Secret of yours stood on a public page.",
+    )
     walk = Walk(browse, look)
 
     for place in places():
