@@ -19,7 +19,6 @@ class BlockForm(forms.Form):
     reason = forms.CharField(
         label=_("Why?"),
         max_length=blocking.LONGEST_REASON,
-        widget=forms.TextInput({"class": "vLargeTextField"}),
         help_text=_(
             "One or two sentences for the people of the environment, who read them when they sign in. Their "
             "partners do not read them."
@@ -39,7 +38,7 @@ def block_environment(request, pk):
     note_look(by=request.user, environments=[environment], looked_at="environment")
     context = {
         **admin.site.each_context(request),
-        "title": environment.name,
+        "title": gettext("Block %(environment)s?") % {"environment": environment},
         "environment": environment,
         "form": form,
         "stops": blocking.stops(environment),
