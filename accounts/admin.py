@@ -65,6 +65,10 @@ class StaffForm(forms.ModelForm):
         model = User
         fields = ["email", "first_name", "last_name", "groups"]
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["groups"].required = self.instance.pk is None
+
 
 @admin.register(User)
 class UserAdmin(KeptAdmin):

@@ -24,15 +24,17 @@ LONGEST_REASON = Environment._meta.get_field("blocked_because").max_length
 def block(*, environment, reason, by) -> None:
     """Stop what goes out of the environment and into it, until `unblock`: calls, requests, invoices.
 
-    `reason` is a sentence of at most LONGEST_REASON characters for its people, and for nobody else. Its
-    administrators are told, and on both sides of partnerships those whose keys stop, each of which ones.
-    Raises BlockedAlready.
+    Its people are signed out, for a stranger may be among them. `reason` is a sentence of at most
+    LONGEST_REASON characters for its people, and for nobody else. Its administrators are told, and on both
+    sides of partnerships those whose keys stop, each of which ones. Raises BlockedAlready.
     """
     environment = _locked(environment)
     if environment.is_blocked:
         raise BlockedAlready(environment)
     losses = stops(environment)
     _set(environment, timezone.now(), reason)
+    joined = environment.users.filter(joined_at__isnull=False)  # the links of the others go on
+    joined.update(session_epoch=models.F("session_epoch") + 1)
     _record(Action.ENVIRONMENT_BLOCKED, environment, by, reason=reason)
     _tell("environment_blocked", environment, losses, reason=reason, support=whom_to_ask())
 

@@ -4,6 +4,7 @@ From what a customer says on the phone to the cause, and to the sentence to say 
 the activity log of those concerned (decision 31).
 """
 
+import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,6 +42,7 @@ from portal.admin import SECOND_FACTORS
 
 SHOWN = 20
 OF_EACH_KIND = 10
+REQUEST_ID = re.compile(r"req_(\w+)|([0-9a-f]{20})")
 SEEN = "accounts.view_environment"
 
 
@@ -107,7 +109,9 @@ def _hits(text):
 
 def _keys(text):
     sides = ("connection__organisation__environment", "connection__mandate__accountant")
-    found = KeySet.objects.filter(app_key=text).select_related("connection__app", *sides)
+    found = KeySet.objects.filter(app_key="".join(text.split())).select_related(
+        "connection__app", *sides
+    )
     for key_set in found:
         place = key_set.connection
         what = _("Old App Key") if key_set.ended_because else _("App Key")
@@ -117,8 +121,10 @@ def _keys(text):
 
 def _calls(text):
     """What a request ID names: a refused call of the API, or changes."""
-    if not text.startswith("req_"):
+    named = REQUEST_ID.fullmatch("".join(text.lower().split()))
+    if not named:
         return
+    text = f"req_{named[1] or named[2]}"
     sides = (
         "key_set__connection__organisation__environment",
         "key_set__connection__mandate__accountant",
@@ -142,10 +148,14 @@ def _environments(text):
 
 
 def _organisations(text):
-    found = Organisation.objects.search(text).select_related("environment").by_name()
-    for it in found[:OF_EACH_KIND]:
+    squeezed = "".join(text.split())
+    number = squeezed[2:] if squeezed[:2].isalpha() else squeezed  # "NL 71234561", as pages say it
+    found = Organisation.objects.search(text) | Organisation.objects.search(squeezed)
+    found |= Organisation.objects.filter(registration_number=number)
+    for it in found.select_related("environment").by_name()[:OF_EACH_KIND]:
         whole = {it.name, it.organisation_id, it.registration_number}
-        exact = text.casefold() in {name.casefold() for name in whole}
+        said = {text.casefold(), squeezed.casefold(), number.casefold()}
+        exact = not said.isdisjoint(name.casefold() for name in whole)
         url = reverse("admin:environment", args=[it.environment_id])
         yield Hit(
             _("Organisation"), f"{it.name}, {it.organisation_id}", url, it.environment, exact=exact
@@ -153,9 +163,9 @@ def _organisations(text):
 
 
 def _requests(text):
-    found = AuthorisationRequest.objects.of_client(text).select_related(
-        "app", "accountant", "client"
-    )
+    found = AuthorisationRequest.objects.of_client(text)
+    found |= AuthorisationRequest.objects.filter(client_name__icontains=text)
+    found = found.select_related("app", "accountant", "client")
     for it in found.order_by("-pk")[:OF_EACH_KIND]:
         words = f"{it} ({it.state.label})"
         yield Hit(_("Authorisation request"), words, _row(it), it.accountant, it.client)

@@ -6,6 +6,7 @@ whatever ends this process, the portal has the one or the other, whole.
 
 import shutil
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,14 @@ from accounts.events.services import head_of, record
 from accounts.mail.models import Mail, Notice
 from accounts.models import Environment, User
 from connections.models import KeySet, SecurityToken
-from portal.backups import BackupError, on_database, run_on_postgresql, settle, sync
+from portal.backups import (
+    BackupError,
+    on_database,
+    run_on_postgresql,
+    settle,
+    sync,
+    unpooled,
+)
 
 CLOCKS = timedelta(days=1)  # by which those of several machines differ at most
 SKIPPED_NUMBERS = 10_000
@@ -229,6 +237,11 @@ def _remove(database):
 @contextmanager
 def _postgresql(file, restored):
     """Work on a database of its own, which changes names with the one of the portal at the end."""
+    with unpooled():
+        yield from _beside(file, restored)
+
+
+def _beside(file, restored):
     name = connection.settings_dict["NAME"]
     new, kept = f"{name}_restoring", f"{name}_before_{datetime.now(UTC):{STAMP}}"
     _refuse_others()
@@ -271,17 +284,20 @@ def _postgresql(file, restored):
 
 def _refuse_others():
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
-        )
-        others = cursor.fetchone()[0]
-    if others:
-        raise BackupError(
-            f"The database is used by {others} other connections: stop the portal first"
-            " (serve, and every manage.py)."
-        )
+        for pause in (0.2, 0.5, 1, 0):  # for one of our own that is just ending
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'"
+            )
+            others = cursor.fetchone()[0]
+            if not others:
+                return
+            time.sleep(pause)
+    raise BackupError(
+        f"The database is used by {others} other connections: stop the portal first"
+        " (serve, and every manage.py)."
+    )
 
 
 _BESIDE = {"sqlite": _sqlite, "postgresql": _postgresql}

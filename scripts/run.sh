@@ -4,8 +4,9 @@ cd "$(dirname "$0")/.."
 sh scripts/setup.sh run
 umask 077 # what it keeps is for its own user only
 PORTAL_BASE_URL=${PORTAL_BASE_URL:-http://localhost:${PORT:-8000}}
-PORTAL_BOOKS=${PORTAL_BOOKS:-1} # Koppel Books belongs to the demonstration
-export PORTAL_BASE_URL PORTAL_BOOKS
+PORTAL_BOOKS=${PORTAL_BOOKS:-1} # Koppel Books belongs to the demonstration, and so does a desk to ask
+PORTAL_SUPPORT_EMAIL=${PORTAL_SUPPORT_EMAIL:-support@koppel.example}
+export PORTAL_BASE_URL PORTAL_BOOKS PORTAL_SUPPORT_EMAIL
 python=.venv/bin/python
 manifest=${PORTAL_DATA:-var}/static/staticfiles.json
 

@@ -29,8 +29,9 @@ def postgresql():
     server.start()
     # pg_dump has to be of the server's version.
     os.environ["PATH"] = f"{server.bin_path}:{os.environ['PATH']}"
+    os.environ["PGHOST"] = str(folder)  # so that the address is as short as that of others
     try:
-        yield server.get_uri()
+        yield "postgres://postgres@/postgres"
     finally:
         server.cleanup()
 

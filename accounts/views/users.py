@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import services
 from accounts.access import environment_page
-from accounts.events.models import Event
+from accounts.events.models import Action, Event
 from accounts.forms import InviteForm, OrganisationsForm, RoleForm, UsersFilterForm
 from accounts.ripples import ask_first, rehearse, shown
 from accounts.roles import Permission
@@ -198,6 +198,7 @@ def _user_page(request, user, status=200, **changed):
         ),
         "events": Event.objects.of(environment)
         .about("user", user.pk)
+        .exclude(action=Action.SUPPORT_LOOKED)
         .newest_first()[:EVENTS_SHOWN],
         **changed,
     }

@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import organisation_page, recent_login_required
-from accounts.events.models import Event
+from accounts.events.models import Action, Event
 from accounts.models import Organisation
 from accounts.roles import Permission
 from connections import services
@@ -76,6 +76,7 @@ def detail(request, organisation, number):
         "trouble": next(filter(is_trouble, refusals), None),
         "events": Event.objects.of(request.user.environment)
         .about("connection", connection.uuid)
+        .exclude(action=Action.SUPPORT_LOOKED)
         .select_related("actor")
         .newest_first()[:20],
     }

@@ -96,6 +96,25 @@ def _why_ended(connection):
     return _("The keys have expired.") if expired else _("The keys were found and ended.")
 
 
+def _why_the_owner_does_not_stand(connection):
+    owner = {"owner": connection.owner.get_full_name()}
+    if connection.owner.blocked_at:
+        return (
+            _("The owner, %(owner)s, is blocked.") % owner,
+            _(
+                "An administrator unblocks this person, or takes the connection over; "
+                "it gets new keys then."
+            ),
+        )
+    return (
+        _("The owner, %(owner)s, is no longer a member with the right role.") % owner,
+        _(
+            "An administrator gives the role and the membership back, or takes the connection over; "
+            "it gets new keys then."
+        ),
+    )
+
+
 def conditions_of_owner(connection) -> list[Line]:
     """Those that hold for every connection, however it works: its owner, who pays, no block."""
     owner = {"owner": connection.owner.get_full_name()}
@@ -104,10 +123,7 @@ def conditions_of_owner(connection) -> list[Line]:
         _line(
             connection.owner_stands,
             _("The owner, %(owner)s, is a member with the right role.") % owner,
-            _("The owner, %(owner)s, is no longer a member with the right role.") % owner,
-            _(
-                "An administrator gives the role and the membership back, or takes the connection over."
-            ),
+            *_why_the_owner_does_not_stand(connection),
         ),
         _line(
             connection.paid_by.has_integrations,

@@ -93,13 +93,13 @@ def test_the_page_says_since_when_why_and_whom_to_ask(browser_of, blocked, membe
     assert member.organisation.name not in page
 
 
-def test_a_session_goes_on_and_signing_in_works(member):
+def test_a_block_ends_every_session_and_signing_in_works(member):
     user = UserFactory(with_login=True, advanced=True, environment=member.user.environment)
     inside = logged_in(user)
 
     block(member.user.environment)
 
-    assert inside.get(reverse("accounts:profile")).status_code == 200
+    assert inside.get(reverse("accounts:profile")).status_code == 302
     answer = Client().post(
         reverse("account_login"), {"login": user.email, "password": PASSWORD}, follow=True
     )

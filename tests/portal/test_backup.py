@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -32,6 +33,7 @@ from connections import services
 from connections.models import KeySet
 from partners.models import Partnership
 from portal import backups
+from portal.backups import unpooled
 from portal.management.commands import work
 from tests.factories import AppFactory, MembershipFactory, UserFactory, connect, let_in
 from tests.serving import Caller, environment_of, serving, wait_until
@@ -60,7 +62,9 @@ class Installation:
         """Run a command in a process of its own."""
         env = environment_of(self.data)
         if ON_POSTGRESQL:
-            env["DATABASE_URL"] = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{NAME}"
+            env["DATABASE_URL"] = (
+                urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{NAME}").geturl()
+            )
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments, "--skip-checks"],
             cwd=django_settings.BASE_DIR,
@@ -126,6 +130,7 @@ def install(tmp_path, settings):
             settings.PORTAL_DATA, settings.PORTAL_JOURNAL = data, data / "journal"
             settings.PORTAL_BACKUPS = data / "backups"
             if ON_POSTGRESQL:
+                stack.enter_context(unpooled())
                 name = stack.enter_context(own_database())
             else:
                 name = data / "portal.sqlite3"

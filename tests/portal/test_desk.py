@@ -171,6 +171,54 @@ def test_a_request_id_leads_to_the_refused_call_or_to_what_happened(support, hou
     assert search(support, "req_2")["Location"] == page_of(event)
 
 
+def test_what_is_read_out_may_be_spelt_as_on_the_phone(desk, connected):
+    connection, pair = connected
+    here = connection.organisation
+    there = reverse("admin:environment", args=[here.environment_id])
+    call = RefusedCall.objects.create(
+        key_set=connection.key_sets.get(),
+        request_id="req_196a93d906c6ebbb6208",
+        code="ERRCDO4000011",
+        at=timezone.now(),
+    )
+
+    for text in (
+        f"{here.country} {here.registration_number}",
+        f"{here.organisation_id[:4]} {here.organisation_id[4:]}",
+    ):
+        assert search(desk, text).url == there
+    assert search(desk, f"{pair.app_key[:9]} {pair.app_key[9:]}").url == reverse(
+        "admin:connection", args=[connection.pk]
+    )
+    for text in ("REQ_196A93D906C6EBBB6208", "196a93d906c6 ebbb6208"):
+        assert search(desk, text).url == page_of(call)
+
+
+def test_a_request_is_found_by_a_part_of_its_client_and_a_look_is_read_by_whom_it_waits_for(
+    desk, house
+):
+    member = MembershipFactory(user__administrator=True)
+    asked = AuthorisationRequest.objects.get(pk=house.request.pk)
+    AuthorisationRequest.objects.filter(pk=asked.pk).update(
+        email=member.user.email, client=None, status="pending", client_name="Kapsalon Knip"
+    )
+
+    page = desk.get(search(desk, "Kapsalon").url).content.decode()
+
+    assert f"?q={member.user.email}" in page
+    assert looks().filter(environment=member.user.environment).exists()
+    assert looks().filter(environment=asked.accountant).exists()
+
+
+def test_nobody_becomes_staff_without_a_group(desk):
+    values = {"email": "noor@example.com", "first_name": "Noor", "last_name": "Bakker"}
+
+    answer = desk.post(reverse("admin:accounts_user_add"), values)
+
+    assert answer.context["adminform"].errors["groups"]
+    assert not User.objects.filter(email="noor@example.com").exists()
+
+
 @pytest.mark.parametrize("text", ["", "%", "ab", "x" * 10_000, "%%%", "' OR 1=1 --", "\\" * 9])
 def test_hostile_searches_hear_a_sentence(support, text):
     OrganisationFactory()
