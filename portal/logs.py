@@ -16,11 +16,17 @@ _SECRET = re.compile(r"kp[st]_[0-9A-Za-z]+|whsec_[0-9A-Za-z+/=]+|Basic [0-9A-Za-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+def _request_id(record):
+    """That of the request under way, or of the answered one that the line is about."""
+    answered = getattr(getattr(record, "request", None), "id", None)
+    return answered or current_request_id.get()
+
+
 class Line(logging.Formatter):
     """A line for people. Secrets, tokens and Basic credentials are masked in it, tracebacks included."""
 
     def format(self, record):
-        record.request_id = current_request_id.get()
+        record.request_id = _request_id(record)
         return _SECRET.sub("[masked]", super().format(record))
 
     def formatMessage(self, record):  # noqa: N802 (its name in logging)
@@ -35,7 +41,7 @@ class JsonLine(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "request_id": current_request_id.get(),
+            "request_id": _request_id(record),
             "message": record.getMessage(),
         }
         if record.exc_info:

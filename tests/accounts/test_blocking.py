@@ -65,8 +65,8 @@ def test_only_what_is_about_the_person_stays_open():
 
 def test_every_other_page_says_why_and_does_nothing_by_any_method():
     house = our_house()
-    visitor = logged_in(house.member)
     block(house.member.environment)
+    visitor = logged_in(User.objects.get(pk=house.member.pk))
     events = Event.objects.count()
 
     for name in CLOSED:

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from accounts.adapter import SIGNED_IN_AT
 from accounts.mail.models import Mail
+from accounts.models import User
 from tests.factories import MembershipFactory, UserFactory, ask
 
 
@@ -45,7 +46,7 @@ def browser_of():
 
     def signed_in(user):
         client = Client()
-        client.force_login(user)
+        client.force_login(User.objects.get(pk=user.pk))  # as the database knows the person now
         session = client.session
         session[SIGNED_IN_AT] = timezone.now().timestamp()
         session.save()

@@ -62,6 +62,9 @@ def test_a_flood_of_refusals_makes_few_lines_and_tells_how_many_it_left_out(clie
     assert len(caplog.records) == few.MOST
     assert caplog.records[0].getMessage() == "401 GET api/v1/me"
 
+    named = Line("{request_id}", style="{").format(caplog.records[0])
+    assert named == caplog.records[0].request.id
+
     few._minute -= 1
     client.get("/invitations/key-of-a-link/")
 

@@ -66,6 +66,8 @@ class Command(BaseCommand):
                 tell_systemd("RELOADING=1")
                 try:
                     portal.replace()
+                    self.stdout.write("New processes have taken over.")
+                    self.stdout.flush()
                 except NotReady as problem:
                     self.stderr.write(f"{problem} The processes of before go on.")
                 tell_systemd("READY=1")
