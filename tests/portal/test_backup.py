@@ -548,6 +548,22 @@ def test_a_restore_that_is_killed_leaves_the_old_database_whole(install):
     assert opens(old) == [401]
 
 
+def test_the_commands_work_as_the_operator_calls_them(install):
+    """With the connections of a process of its own, which on PostgreSQL are those of a pool."""
+    connection, old = connect()
+    here = install()
+    database.close()
+    with here.start("backup") as process:
+        assert process.wait(60) == 0
+    renew(connection)
+    database.close()
+
+    with here.start("restore", str(here.files()[-1])) as process:
+        assert process.wait(60) == 0
+
+    assert opens(old) == [401]
+
+
 def is_restoring(here):
     if not ON_POSTGRESQL:
         return (here.data / "portal.sqlite3.restoring").exists()
