@@ -21,7 +21,6 @@ from django.contrib.admin.views.main import (
 from django.db import IntegrityError, transaction
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils.translation import gettext_lazy as _
 
 from accounts.events.models import Action
 from accounts.events.services import record_for
@@ -98,7 +97,6 @@ class KeptAdmin(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     view_on_site = False
     change_form_template = "admin/row.html"
-    search_help_text = _("The list is empty until you search or choose a filter.")
 
     def has_add_permission(self, request):
         return False
