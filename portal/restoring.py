@@ -37,7 +37,7 @@ CLOCKS = timedelta(days=1)  # by which those of several machines differ at most
 SKIPPED_NUMBERS = 10_000
 ORDER = ("environment", "partnership", "client", "request", "app", "connection", "gateway", "user")
 AT_ONCE = 500
-STAMP = "%Y%m%d%H%M%S"
+STAMP = "%Y%m%d%H%M%S%f"  # two in one second do not take each other's name
 
 
 @dataclass
