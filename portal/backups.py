@@ -57,21 +57,16 @@ def make(folder: Path) -> tuple[Path, dict, list[str]]:
     except (OSError, Error, sqlite3.Error) as error:
         raise BackupError(f"There is no backup: {error}") from error
     finally:
-        for left in (
-            part,
-            *(part.with_name(part.name + it) for it in ("-wal", "-shm", "-journal")),
-        ):
-            left.unlink(missing_ok=True)
+        remove(part)
     return file, manifest, faults
 
 
 def drop_old(folder: Path, days: int) -> list[Path]:
     """Remove the backups in `folder` that are older than `days`, but never the newest one; answers which."""
     before = now() - timedelta(days=days)
-    found = sorted(it for it in folder.glob("koppel-*Z.*") if it.suffix in ENDINGS.values())
-    whole = [it for it in found if manifest_of(it).exists()]
+    whole = whole_ones(folder)
     old = [it for it in whole[:-1] if _made(it) < before]
-    cut_short = [it for it in set(found) - set(whole) if _made(it) < now() - ABANDONED]
+    cut_short = [it for it in set(_found(folder)) - set(whole) if _made(it) < now() - ABANDONED]
     for file in (*old, *cut_short):
         file.unlink()
         manifest_of(file).unlink(missing_ok=True)
@@ -79,6 +74,15 @@ def drop_old(folder: Path, days: int) -> list[Path]:
         if part.stat().st_mtime < (now() - ABANDONED).timestamp():
             part.unlink()
     return old
+
+
+def whole_ones(folder: Path) -> list[Path]:
+    """The backups in `folder` that were not cut short, the newest last."""
+    return sorted(it for it in _found(folder) if manifest_of(it).exists())
+
+
+def _found(folder):
+    return [it for it in folder.glob("koppel-*Z.*") if it.suffix in ENDINGS.values()]
 
 
 def opened(file: Path) -> dict:
@@ -183,6 +187,12 @@ def settle(file: Path) -> None:
     if found != "ok":
         raise BackupError(f"{file} is damaged: {found}")
     sync(file)
+
+
+def remove(database: Path) -> None:
+    """Remove a file that is a database, with all that SQLite keeps beside it."""
+    for ending in ("", "-wal", "-shm", "-journal"):
+        database.with_name(database.name + ending).unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from accounts.access import public_page
 from accounts.events import journal
 from portal import waiting
+from portal.backups import whole_ones
 from portal.checks import missing_peppers
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def disk_is_nearly_full():
 
 def backup_is_late():
     """Once there is a folder of backups there has to be a new one every night."""
-    made = [file.stat().st_mtime for file in settings.PORTAL_BACKUPS.glob("*")]
+    made = [file.stat().st_mtime for file in whole_ones(settings.PORTAL_BACKUPS)]
     return settings.PORTAL_BACKUPS.exists() and time.time() - max(made, default=0) > BACKUP_EVERY
 
 

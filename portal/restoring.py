@@ -27,6 +27,7 @@ from connections.models import KeySet, SecurityToken
 from portal.backups import (
     BackupError,
     on_database,
+    remove,
     run_on_postgresql,
     settle,
     sync,
@@ -176,7 +177,7 @@ def _sqlite(file, restored):
     connection.close()
     with _alone(place) as old:
         try:
-            _remove(new)
+            remove(new)
             shutil.copyfile(file, new)
             new.chmod(0o600)
             with on_database(new):
@@ -185,7 +186,7 @@ def _sqlite(file, restored):
             restored.kept = _copied(place) if old else ""
             new.replace(place)
         finally:
-            _remove(new)
+            remove(new)
         sync(place.parent)
         if old:
             old.truncate()  # whoever opened the old one meanwhile and waits must not work on it
@@ -227,11 +228,6 @@ def _alone(place):
             ) from None
         with place.open("r+b") as file:
             yield file
-
-
-def _remove(database):
-    for ending in ("", "-wal", "-shm", "-journal"):
-        database.with_name(database.name + ending).unlink(missing_ok=True)
 
 
 @contextmanager

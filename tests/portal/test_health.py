@@ -110,8 +110,10 @@ def test_a_night_without_a_backup_calls_for_somebody(client, db, settings, tmp_p
     settings.PORTAL_BACKUPS.mkdir()
     assert client.get("/health/ready").json()["checks"] == ["backup"]
 
-    backup = settings.PORTAL_BACKUPS / "koppel.sqlite3"
+    backup = settings.PORTAL_BACKUPS / "koppel-20261122T030000Z.sqlite3"
     backup.touch()
+    assert client.get("/health/ready").json()["checks"] == ["backup"]  # it was cut short
+    backup.with_name(f"{backup.name}.json").touch()
     assert client.get("/health/ready").json() == {"status": "ok"}
     yesterday = time.time() - 27 * 3600
     os.utime(backup, (yesterday, yesterday))
