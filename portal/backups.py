@@ -23,6 +23,7 @@ from accounts.events.verifying import verdicts
 from accounts.models import Environment
 from connections.autopilot.models import SigningSecret
 from connections.models import Gateway, KeySet
+from portal.disk import sync
 
 ENDINGS = {"sqlite": ".sqlite3", "postgresql": ".dump"}
 ABANDONED = timedelta(days=1)  # after which what a killed backup left behind is removed
@@ -193,15 +194,6 @@ def remove(database: Path) -> None:
     """Remove a file that is a database, with all that SQLite keeps beside it."""
     for ending in ("", "-wal", "-shm", "-journal"):
         database.with_name(database.name + ending).unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Return when a file, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def run_on_postgresql(program, database, *arguments) -> None:

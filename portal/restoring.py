@@ -30,9 +30,9 @@ from portal.backups import (
     remove,
     run_on_postgresql,
     settle,
-    sync,
     unpooled,
 )
+from portal.disk import sync
 
 CLOCKS = timedelta(days=1)  # by which those of several machines differ at most
 SKIPPED_NUMBERS = 10_000

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from portal.disk import sync
+
 SHORTEST = 32  # bytes
 
 
@@ -267,6 +269,4 @@ def _make(path: Path, text: str) -> None:
         os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(file.name, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)  # a key lost in a power cut would lock everybody out
-    os.close(folder)
+    sync(path.parent)  # a key lost in a power cut would lock everybody out

@@ -18,6 +18,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from accounts.events.models import Action, Event
+from portal.disk import sync
 
 log = logging.getLogger(__name__)
 
@@ -201,13 +202,7 @@ def _append(content):
     finally:
         os.close(file)
     if is_new:
-        _sync(path().parent)
-
-
-def _sync(directory):
-    file = os.open(directory, os.O_RDONLY)
-    os.fsync(file)
-    os.close(file)
+        sync(path().parent)
 
 
 def _tail():
