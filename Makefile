@@ -1,6 +1,6 @@
 # `make` alone lists what there is. PORT, PORTAL_DATA and the other variables of portal/settings.py come from outside.
 .POSIX:
-.PHONY: help run test test-postgres check observatory mutants install lock clean
+.PHONY: help run test test-postgres check observatory mutants bench bench-quick install lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,12 @@ observatory: ## grade every kind of page with the scanner of MDN's HTTP Observat
 mutants: ## spoil the rights and the roles in every way mutmut knows, and count how many the tests notice
 	@sh scripts/mutants.sh
 
+bench: ## measure it beside others, on SQLite and PostgreSQL (ARGS="--compare FILE": and beside an earlier run)
+	@sh scripts/bench.sh $(ARGS)
+
+bench-quick: ## the same in about four minutes: less of everything
+	@sh scripts/bench.sh --quick $(ARGS)
+
 install: ## only make the environment in .venv, with the tools for tests and checks
 	@sh scripts/setup.sh dev
 
@@ -30,5 +36,5 @@ lock: ## pin what the files requirements*.in ask for (newer versions: make lock 
 	@sh scripts/lock.sh $(ARGS)
 
 clean: ## take the environment and the caches away; the data in var/ stay
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis mutants test-results
+	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .import_linter_cache .hypothesis mutants test-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from accounts.adapter import SIGNED_IN_AT
 from accounts.models import Membership, Organisation, Plan, User
 from accounts.roles import OPEN_TO_PARTNERS, Permission, roles_that_allow
+from portal.prepared import Given, GivenText, Prepared
 from portal.support import whom_to_ask
 
 PEOPLE_NAMED = 5
@@ -149,17 +150,31 @@ def without_nul(text):
     return text
 
 
-def _visible_organisation(user, organisation_id):
-    organisation_id = without_nul(organisation_id)
-    own = Membership.objects.filter(organisation=OuterRef("pk"), user=user)
-    organisation = (
-        Organisation.objects.in_sight_of(user)
+def _in_sight():
+    reader = Given("user")
+    reader.environment_id = Given("environment")
+    own = Membership.objects.filter(organisation=OuterRef("pk"), user=reader)
+    return (
+        Organisation.objects.in_sight_of(reader)
         .select_related("environment")
         .annotate(is_member=Exists(own), let_do=F("let_in__functions"), mandate=F("let_in__uuid"))
-        .filter(organisation_id=organisation_id)
-        .first()
+        .filter(organisation_id=GivenText("organisation_id"))
+        .order_by("pk")[:1]
     )
-    if organisation is None or user.environment_id is None or not user.is_active:
+
+
+_IN_SIGHT = Prepared(_in_sight)  # every page of an organisation asks it
+
+
+def _visible_organisation(user, organisation_id):
+    if user.environment_id is None or not user.is_active:
+        raise Http404
+    organisation = _IN_SIGHT.first(
+        user=user.pk,
+        environment=user.environment_id,
+        organisation_id=without_nul(organisation_id),
+    )
+    if organisation is None:
         raise Http404
     return organisation
 

@@ -11,31 +11,35 @@ import json
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 from urllib.parse import unquote_plus
 
-from allauth.account.adapter import get_adapter
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from ninja import Field, NinjaAPI, Router, Schema
+from ninja.decorators import decorate_view
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.security.http import HttpAuthBase
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
-from accounts.models import Environment, Organisation
+from accounts.models import Organisation
 from connections import errors, keys, limits
+from connections.callers import Caller, by_app_key, by_token, further_places, locked_again
 from connections.calls import CALLS
 from connections.errors import ERRORS, ApiError, ErrorCode
 from connections.functions import FUNCTIONS, ApiFunction
-from connections.models import Connection, FurtherOrganisation, KeySet, functions_of
+from connections.models import Connection, KeySet, functions_of
 from connections.models.standing import Standing
 from connections.rights import Rights
 from connections.services import end_if_overdue
 from connections.services import report_administration as reported
 from portal.paging import BadCursor, page
+from portal.prepared import Given, Prepared
 
 JSON_MAX_BYTES = 64 * 1024
 JSON_MAX_DEPTH = 20
@@ -44,49 +48,59 @@ JSON_MAX_DEPTH = 20
 _NOBODY = {"stored": "0" * 64, "pepper": b"0" * 32, "app_key": "", "connection": "", "version": 0}
 
 
+_CONNECTION = Prepared(lambda: Connection.objects.for_call().filter(pk=Given("pk")))
+
+
 @dataclass(frozen=True)
 class Call:
     """An admitted call: whose keys, for which organisation, with which rights."""
 
-    key_set: KeySet
+    caller: Caller
     place: Standing  # the connection in the organisation that the call is about
     scopes: frozenset[str] | None = None  # to which a SecurityToken narrows the call
 
-    @property
+    @cached_property
     def connection(self) -> Connection:
-        return self.key_set.connection
+        """The connection with all around it, for what a call does once it is let in; a query."""
+        (connection,) = _CONNECTION.rows(pk=self.caller.connection.pk)
+        return connection
+
+    @cached_property
+    def organisation(self) -> Organisation:
+        """The organisation that the call is about, with its environment; mostly that of `connection`."""
+        if self.place is self.caller.connection:
+            return self.connection.organisation
+        found = Organisation.objects.select_related("environment")
+        return found.get(pk=self.place.organisation.pk)
 
     @cached_property
     def rights(self) -> Rights:
         return self.place.rights
 
-    @property
-    def organisation(self) -> Organisation:
-        return self.place.organisation
-
-    @property
+    @cached_property
     def places(self) -> list[Standing]:
         """The connection in each organisation that the keys may be used for now (R15)."""
-        further = FurtherOrganisation.objects.of(self.connection).for_list()
-        shared = further if self.key_set.is_shared else []
-        return [place for place in [self.connection, *shared] if not _hindrance(place)]
+        further = further_places(self.caller) if self.caller.is_shared else []
+        return [place for place in [self.caller.connection, *further] if not _hindrance(place)]
 
     def missing(self, function: ApiFunction) -> str:
         """Where the function is missing first: as `Mark.missing`, or in the "token"; "" where it is not."""
-        missing = self.rights.mark(function).missing
+        if not self.rights.allows(function.name):
+            return self.rights.mark(function).missing
         narrowed = self.scopes is not None and function.scope not in self.scopes
-        return missing or ("token" if narrowed else "")
+        return "token" if narrowed else ""
 
     def functions(self) -> list[ApiFunction]:
         """What the call opens, in the order of the catalogue."""
-        return [f for f in functions_of(self.rights.effective()) if not self.missing(f)]
+        opened = functions_of(self.rights.effective())
+        return [f for f in opened if self.scopes is None or f.scope in self.scopes]
 
     def for_organisation(self, organisation_id: str | None) -> "Call":
         """The same call about one organisation; only keys of a single one need not name it (R15).
 
         Raises ApiError when the keys are not for that organisation now.
         """
-        if organisation_id is None and not self.key_set.is_shared:
+        if organisation_id is None and not self.caller.is_shared:
             return self
         for place in self.places:
             if place.organisation.organisation_id == organisation_id:
@@ -104,22 +118,14 @@ class Call:
     def still_open(self) -> None:
         """Lock the keys inside the transaction of a write: nothing commits after their revocation did.
 
-        Raises ApiError when they ended since the call was admitted, by a slow upload for instance, when the
-        connection was paused or support blocked a side of it, or when it is not used for the organisation any
-        more.
+        Raises ApiError when the gate would not let the call in any more, because a slow upload was overtaken
+        by the end of the keys for instance, by a pause or a block, or because the connection is not used for
+        the organisation any more. What it may do there is as it was when it was let in.
         """
-        connection = Connection.objects.select_for_update(no_key=True).get(pk=self.connection.pk)
-        key_set = KeySet.objects.select_for_update(no_key=True).get(pk=self.key_set.pk)
-        if key_set.ended_because:
-            raise _ended(key_set)
-        if connection.paused_at:
-            raise ApiError(errors.CONNECTION_PAUSED)
-        sides = {self.organisation.environment_id, self.place.made_by.pk}
-        if Environment.objects.filter(pk__in=sides, blocked_at__isnull=False).exists():
-            raise ApiError(errors.ENVIRONMENT_BLOCKED)
-        used = Connection.objects.used_for(self.organisation)
-        if connection.organisation_id != self.organisation.pk and connection not in used:
-            raise ApiError(errors.ORGANISATION_NOT_COVERED)
+        again = locked_again(self.caller)
+        if again.ended_because:  # written down by whoever is told next: here it would be undone
+            raise _ended(again)
+        admitted(again, self.place.organisation.organisation_id)
 
 
 class _Gate(HttpAuthBase):
@@ -131,28 +137,18 @@ class _Gate(HttpAuthBase):
         self.limited = limited
 
     def __call__(self, request) -> Call | None:
-        refuse_misplaced(request)
-        key_set = self._proved(request)
-        if key_set is None:
+        refuse_misplaced(request.META)
+        caller = self._proved(request)
+        if caller is None:
             return None
-        request.counted = key_set.pk, self.function.name if self.function else ""
+        request.counted = caller.pk, self.function.name if self.function else ""
         if self.limited:
-            _spend(request, key_set)
-        call = self._admit(request, key_set)
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise ApiError(errors.ENCODED)
-        return call
-
-    def _admit(self, request, key_set):
-        _refuse_ended(key_set)
-        connection = key_set.connection
-        if connection.paused_at:
-            raise ApiError(errors.CONNECTION_PAUSED)
-        scopes = key_set.token_scopes
-        call = Call(key_set, connection, scopes if scopes is None else frozenset(scopes))
-        call = _placed(call, request.resolver_match.kwargs.get("organisation"))
+            _spend(request, caller)
+        call = admitted(caller, request.resolver_match.kwargs.get("organisation"))
         if self.function:
             call.check_scope(self.function)
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+            raise ApiError(errors.ENCODED)
         return call
 
 
@@ -161,12 +157,10 @@ class AppKeyAndSecret(_Gate):
 
     openapi_scheme = "basic"
 
-    @sensitive_variables()
     def _proved(self, request):
-        header = request.headers.get("Authorization", "")
-        if header[:7].lower() == "bearer ":
+        if is_bearer(authorization(request.META)):
             return None
-        return proved(keys.read_basic(header))
+        return proved(keys.read_basic(authorization(request.META)))
 
 
 class SecurityTokenOfKeys(_Gate):
@@ -174,16 +168,8 @@ class SecurityTokenOfKeys(_Gate):
 
     openapi_scheme = "bearer"
 
-    @sensitive_variables()
     def _proved(self, request):
-        token = keys.read_bearer(request.headers.get("Authorization", ""))
-        if token is None:
-            raise ApiError(errors.INVALID_KEYS)
-        return _key_set_of(token)
-
-    def call_of(self, request, token: keys.Secret) -> Call:
-        """The call that would be let in with this token now; raises ApiError as the gate does."""
-        return self._admit(request, _key_set_of(token))
+        return proved_by_token(keys.read_bearer(authorization(request.META)))
 
 
 def gate(function: ApiFunction | None, **options) -> list[_Gate]:
@@ -191,15 +177,31 @@ def gate(function: ApiFunction | None, **options) -> list[_Gate]:
     return [AppKeyAndSecret(function, **options), SecurityTokenOfKeys(function, **options)]
 
 
-def _refuse_ended(key_set):
-    """Raise ApiError for keys, or a token, whose time is over. Once told so, no clock brings them back."""
-    if key_set.ended_because:
-        if not key_set.retired_at:
-            end_if_overdue(key_set)
-        raise _ended(key_set)
-    if key_set.token_ends and key_set.token_ends <= timezone.now():
-        since = key_set.token_ends.isoformat()
+def authorization(environ) -> str:
+    """The header with the credentials, of what WSGI says of a request."""
+    return environ.get("HTTP_AUTHORIZATION", "")
+
+
+def is_bearer(header: str) -> bool:
+    return header[:7].lower() == "bearer "
+
+
+def admitted(caller: Caller, asked: str | None) -> Call:
+    """The call of somebody who proved who they are, about the organisation `asked`, or about the first one
+    where the keys may be used now; raises the ApiError of the first check of R43 that fails.
+
+    Keys whose time is over stay over: once told so, no clock brings them back.
+    """
+    if caller.ended_because:
+        if not caller.retired_at:
+            end_if_overdue(KeySet.objects.select_related("connection").get(pk=caller.pk))
+        raise _ended(caller)
+    if caller.token_ends and caller.token_ends <= timezone.now():
+        since = caller.token_ends.isoformat()
         raise ApiError(errors.INVALID_KEYS, reason="token_expired", since=since)
+    if caller.connection.paused_at:
+        raise ApiError(errors.CONNECTION_PAUSED)
+    return _placed(Call(caller, caller.connection, caller.token_scopes), asked)
 
 
 def _ended(key_set):
@@ -209,10 +211,12 @@ def _ended(key_set):
 
 def _placed(call, asked):
     """The call about the organisation in its path, or about the first one where the keys may be used now."""
-    hindrance, places = _hindrance(call.connection), call.places
-    if hindrance and (not places or asked == call.organisation.organisation_id):
-        raise ApiError(hindrance)
-    return replace(call, place=places[0]) if asked is None else call.for_organisation(asked)
+    first, places = call.caller.connection, call.places
+    if first not in places and (not places or asked == first.organisation.organisation_id):
+        raise ApiError(_hindrance(first))
+    if asked is None:
+        return call if places[0] is first else replace(call, place=places[0])
+    return call.for_organisation(asked)
 
 
 def _hindrance(place: Standing) -> ErrorCode | None:
@@ -224,48 +228,43 @@ def _hindrance(place: Standing) -> ErrorCode | None:
     return None if place.paid_by.has_integrations else errors.INTEGRATIONS_OFF
 
 
-def _spend(request, key_set):
-    request.quotas = limits.spend(key_set)
+def _spend(request, caller):
+    request.quotas = limits.spend(caller)
     waits = [quota.seconds for quota in request.quotas if quota.left < 0]
     if waits:
         raise ApiError(errors.TOO_MANY_CALLS, retry_after=max(waits))
 
 
-def refuse_misplaced(request) -> None:
+def refuse_misplaced(environ) -> None:
     """Raise ApiError: two credentials leave open whose call it is, and addresses lie in logs."""
-    if "," in request.headers.get("Authorization", "") or keys.shows_credentials(
-        unquote_plus(request.META.get("QUERY_STRING", ""))
+    if "," in authorization(environ) or keys.shows_credentials(
+        unquote_plus(environ.get("QUERY_STRING", ""))
     ):
         raise ApiError(errors.MISPLACED_KEYS)
 
 
 @sensitive_variables()
-def proved(pair: keys.KeyPair | None) -> KeySet:
-    """The key set whose Secret the caller proved to have; raises one and the same ApiError for all else."""
+def proved(pair: keys.KeyPair | None) -> Caller:
+    """Whose Secret the caller proved to have; raises one and the same ApiError for all else."""
     if pair is None:
         raise ApiError(errors.INVALID_KEYS)
-    key_set = KeySet.objects.for_call().filter(app_key=pair.app_key).first()
-    if key_set is None:
+    caller = by_app_key(pair.app_key)
+    if caller is None:
         keys.matches(pair.secret.reveal(), **_NOBODY)
         raise ApiError(errors.INVALID_KEYS)
-    if not key_set.opens_with(pair.secret):
+    if not caller.opens_with(pair.secret):
         raise ApiError(errors.INVALID_KEYS)
-    CALLS.note_proof(key_set, pair.secret)
-    return _with_standing(key_set)
+    CALLS.note_proof(caller, pair.secret)
+    return caller
 
 
-def _key_set_of(token):
-    key_set = KeySet.objects.of_token(token).for_call().first()
-    if key_set is None:
+@sensitive_variables()
+def proved_by_token(token: keys.Secret | None) -> Caller:
+    """The same by a SecurityToken, which may be over."""
+    caller = token and by_token(token)
+    if not caller:
         raise ApiError(errors.INVALID_KEYS)
-    return _with_standing(key_set)
-
-
-def _with_standing(key_set):
-    """Hand on to the connection what `for_call` found out about its owner."""
-    key_set.connection.owner_is_member = key_set.owner_is_member
-    key_set.connection.owner_accesses = key_set.owner_accesses
-    return key_set
+    return caller
 
 
 def count(request, response) -> None:
@@ -280,15 +279,27 @@ def count(request, response) -> None:
         response.headers["RateLimit"] = ", ".join(quota.state for quota in quotas)
     if hasattr(request, "counted"):
         key_set_id, function = request.counted
-        CALLS.note(
+        note(
+            request.META,
             key_set_id,
-            function=function,
+            function,
+            request.id,
             code=getattr(response, "error_code", ""),
-            request_id=request.id,
-            network=_network_of(request),
             organisation=_organisation_named(request),
             extra=getattr(response, "error_extra", {}),
         )
+
+
+def note(environ, key_set_id: int, function: str, request_id: str, *, code="", **more) -> None:
+    """Count one call that came with this environ of WSGI, and from which network; more as `CALLS.note`."""
+    CALLS.note(
+        key_set_id,
+        function=function,
+        code=code,
+        request_id=request_id,
+        network=_network_of(environ),
+        **more,
+    )
 
 
 def _organisation_named(request) -> str:
@@ -297,11 +308,21 @@ def _organisation_named(request) -> str:
     return named if re.fullmatch(r"[A-Z0-9]{1,20}", named) else ""
 
 
-def _network_of(request) -> str:
-    """The caller's network, not its address: /24 for IPv4, /48 for IPv6."""
+def _network_of(environ) -> str:
+    """The caller's network, not its address: /24 for IPv4, /48 for IPv6; "" where nobody can tell."""
+    proxies = settings.ALLAUTH_TRUSTED_PROXY_COUNT
+    passed = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    known = proxies and passed[0]
+    if known and len(passed) < proxies:
+        return ""
+    return _network(passed[-proxies].strip() if known else environ.get("REMOTE_ADDR", ""))
+
+
+@lru_cache(4096)
+def _network(address):
     try:
-        address = ipaddress.ip_address(get_adapter().get_client_ip(request))
-    except (PermissionDenied, ValueError):
+        address = ipaddress.ip_address(address)
+    except ValueError:
         return ""
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
@@ -514,18 +535,29 @@ class OrganisationOut(Schema):
     sending: bool
     receiving: bool
 
-    @staticmethod
-    def resolve_id(organisation):
-        return organisation.organisation_id
-
-    @staticmethod
-    def resolve_addresses(organisation):
-        return [address.value for address in organisation.addresses.all()]
-
 
 class FunctionOut(Schema):
     function: str
     scope: str
+
+
+def as_json(value) -> HttpResponse:
+    """As JsonResponse, whose encoder is not the one in C."""
+    text = json.dumps(value, default=DjangoJSONEncoder().default)
+    return HttpResponse(text, content_type="application/json")
+
+
+def organisation_out(organisation) -> dict:
+    """What `OrganisationOut` describes, of a row that the gate read."""
+    return {
+        "id": organisation.organisation_id,
+        "name": organisation.name,
+        "registration_number": organisation.registration_number,
+        "country": organisation.country,
+        "addresses": organisation.addresses,
+        "sending": organisation.sending,
+        "receiving": organisation.receiving,
+    }
 
 
 class MeOut(Schema):
@@ -537,6 +569,20 @@ class MeOut(Schema):
     functions: list[FunctionOut]
 
 
+def straight(run):
+    """Past django-ninja's own steps: for a call that takes no input and makes its whole answer itself."""
+    operation = run.__self__
+
+    def answered(request):
+        try:
+            request.auth = next(filter(None, (gate(request) for gate in operation.auth_callbacks)))
+            return operation.view_func(request)
+        except Exception as error:
+            return operation.api.on_exception(request, error)
+
+    return answered
+
+
 @router.get(
     "/me",
     auth=gate(None),
@@ -544,17 +590,21 @@ class MeOut(Schema):
     operation_id="me",
     openapi_extra=documented(*OF_THE_GATE),
 )
+@decorate_view(straight)
 def me(request):
     """Test the keys: who they are, what they open. Answers whatever the scopes are."""
-    call = request.auth
-    return {
-        "app": call.connection.app.name,
-        "connection": call.connection.name,
-        "app_key": call.key_set.app_key,
-        "ends_at": call.key_set.ends_at,
-        "organisations": [place.organisation for place in call.places],
-        "functions": [{"function": entry.name, "scope": entry.scope} for entry in call.functions()],
-    }
+    call, connection = request.auth, request.auth.caller.connection
+    # Not through the schema, which takes as long to check this answer as the gate to let the call in.
+    return as_json(
+        {
+            "app": connection.app.name,
+            "connection": connection.name,
+            "app_key": call.caller.app_key,
+            "ends_at": call.caller.ends_at,
+            "organisations": [organisation_out(place.organisation) for place in call.places],
+            "functions": [{"function": it.name, "scope": it.scope} for it in call.functions()],
+        }
+    )
 
 
 class AdministrationIn(Schema):
@@ -585,7 +635,12 @@ def report_administration(request, organisation: str, body: AdministrationIn):
     """
     call = request.auth
     name = " ".join(body.name.split())
-    place = reported(place=call.place, name=name, check=call.still_open)
+    place = reported(
+        connection=call.connection,
+        organisation=call.organisation,
+        name=name,
+        check=call.still_open,
+    )
     return {
         "organisation": organisation,
         "administration": place.administration,
@@ -596,4 +651,4 @@ def report_administration(request, organisation: str, body: AdministrationIn):
 @function("GetAccountParties", router, response=list[OrganisationOut])
 def account_parties(request):
     """The organisations that these keys may be used for."""
-    return [place.organisation for place in request.auth.places]
+    return [organisation_out(place.organisation) for place in request.auth.places]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, close_old_connections, connection, transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -27,6 +27,7 @@ REFUSED_DAYS = 30
 DIGESTS_DAYS = 400
 NETWORKS_DAYS = 365
 FORGOTTEN_AT_ONCE = 10_000
+USES_AT_ONCE = 500
 LONGEST_DETAIL = 300
 MOST_DETAILS = 10
 _SAID_ELSEWHERE = {"reason", "function", "error", "error_description"}
@@ -41,6 +42,8 @@ _ADD = """
         last_request_id = excluded.last_request_id,
         last_network = excluded.last_network
 """
+
+_USED = "UPDATE connections_keyset SET last_used_at = %s WHERE id = %s AND last_used_at < %s"
 
 
 @dataclass
@@ -81,7 +84,7 @@ class CallLog:
         A refusal is kept with what its answer said beside the code, `extra`.
         """
         now = timezone.now()
-        key = (key_set_id, timezone.localdate(now), function, code)
+        key = (key_set_id, now.astimezone(timezone.get_default_timezone()).date(), function, code)
         with self._lock:
             if code and code != TOO_MANY_CALLS.code:  # they would push out what explains something
                 refused = RefusedCall(
@@ -164,6 +167,7 @@ class CallLog:
         pause = threading.Event()
         while True:
             pause.wait(settings.CALLS_FLUSH_SECONDS)
+            close_old_connections()
             self.flush()
 
 
@@ -221,19 +225,19 @@ def forget_networks() -> int:
 
 @transaction.atomic
 def _write(counts, refused):
-    rows = sorted(
-        counts.items()
-    )  # by key set: two processes that flush at once never wait for each other
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            _ADD,
-            [(*key, count.calls, count.at, count.request_id, count.network) for key, count in rows],
-        )
+    # By key set: two processes that flush at once never wait for each other.
+    rows = sorted(counts.items())
+    _execute_many(
+        _ADD,
+        [(*key, it.calls, _stored(it.at), it.request_id, it.network) for key, it in rows],
+    )
     for key_set_id in sorted(refused):
         _keep(key_set_id, refused[key_set_id])
-    for (key_set, _day, _function, code), count in rows:
+    uses = {}
+    for (key_set_id, _day, _function, code), count in rows:
         if not code:
-            _note_use(key_set, count.at)
+            uses[key_set_id] = max(count.at, uses.get(key_set_id, count.at))
+    _note_uses(uses)
 
 
 def _keep(key_set_id, refused):
@@ -245,12 +249,30 @@ def _keep(key_set_id, refused):
         of_key_set.filter(pk__lte=pk).delete()
 
 
-def _note_use(key_set_id, at):
+def _note_uses(uses):
+    """Move the last use of these key sets on; the first use of each is an event."""
+    key_sets = [*uses]
+    for start in range(0, len(key_sets), USES_AT_ONCE):
+        some = key_sets[start : start + USES_AT_ONCE]
+        unused = KeySet.objects.filter(pk__in=some, first_used_at__isnull=True).order_by("pk")
+        for pk in unused.values_list("pk", flat=True):
+            _note_first_use(pk, uses[pk])
+    _execute_many(_USED, [(_stored(at), pk, _stored(at)) for pk, at in uses.items()])
+
+
+def _execute_many(statement, rows):
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, rows)
+
+
+def _stored(at):
+    return connection.ops.adapt_datetimefield_value(at)
+
+
+def _note_first_use(key_set_id, at):
     key_sets = KeySet.objects.filter(pk=key_set_id)
-    first = key_sets.filter(first_used_at__isnull=True).update(first_used_at=at, last_used_at=at)
-    if not first:
-        key_sets.filter(last_used_at__lt=at).update(last_used_at=at)
-        return
+    if not key_sets.filter(first_used_at__isnull=True).update(first_used_at=at, last_used_at=at):
+        return  # another process wrote it a moment ago
     used = (
         key_sets.select_related(
             "connection__organisation__environment",

@@ -39,6 +39,7 @@ from connections.views.connection import refusals_of
 from connections.views.testing import conditions, conditions_of_owner
 from partners.models import AuthorisationRequest, Partnership
 from portal.admin import SECOND_FACTORS
+from portal.search import searched
 
 SHOWN = 20
 OF_EACH_KIND = 10
@@ -140,8 +141,8 @@ def _calls(text):
 
 
 def _environments(text):
-    found = Environment.objects.filter(name__icontains=text).order_by("name", "pk")[:OF_EACH_KIND]
-    for environment in found:
+    found = searched(Environment.objects.all(), text, "name")
+    for environment in found.order_by("name", "pk")[:OF_EACH_KIND]:
         url = reverse("admin:environment", args=[environment.pk])
         exact = environment.name.casefold() == text.casefold()
         yield Hit(_("Environment"), environment.name, url, environment, exact=exact)
@@ -164,7 +165,7 @@ def _organisations(text):
 
 def _requests(text):
     found = AuthorisationRequest.objects.of_client(text)
-    found |= AuthorisationRequest.objects.filter(client_name__icontains=text)
+    found |= searched(AuthorisationRequest.objects.all(), text, "client_name")
     found = found.select_related("app", "accountant", "client")
     for it in found.order_by("-pk")[:OF_EACH_KIND]:
         words = f"{it} ({it.state.label})"

@@ -15,7 +15,7 @@ from connections.functions import ApiFunction
 from connections.models import Access, App, Connection, catalogue
 from connections.rights import has
 from connections.services import Overlap, Reason, accesses_seen
-from partners.models import MandateApp, looked_after_by
+from partners.models import looked_after_by
 from portal.outgoing import validate_address
 
 LONGEST = timedelta(days=5 * 366)  # that a set of keys is given
@@ -469,8 +469,7 @@ class ClientsFilterForm(SearchForm):
     def __init__(self, *args, environment, **kwargs):
         super().__init__(*args, **kwargs)
         self.environment = environment
-        of_clients = MandateApp.objects.filter(mandate__accountant=environment).values("app")
-        self.fields["package"].queryset = App.objects.filter(pk__in=of_clients).by_name()
+        self.fields["package"].queryset = portfolio.packages_of(environment)
         self.fields["colleague"].queryset = environment.users.order_by("last_name", "pk")
 
     def narrow(self, found):

@@ -4,6 +4,7 @@ The table is the only one: rights, pages, the API's addresses and its documentat
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -121,5 +122,9 @@ FUNCTIONS: dict[str, ApiFunction] = {
 
 def in_order(names) -> list[ApiFunction]:
     """The functions of these names in the order of the catalogue; unknown names are left out."""
-    names = set(names)
-    return [function for name, function in FUNCTIONS.items() if name in names]
+    return [*_in_order(frozenset(names))]
+
+
+@lru_cache(1024)
+def _in_order(names):
+    return tuple(function for name, function in FUNCTIONS.items() if name in names)

@@ -29,6 +29,7 @@ LONGEST_HEADER = 200
 MOST_FOUND = 20
 _CHECKSUM_LENGTH = 6
 _CHARACTERS = frozenset(ALPHABET)
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 
 
 class Secret:
@@ -174,8 +175,6 @@ def _well_formed(text: str, prefix: str, length: int) -> bool:
 
 
 def _checksum(body: str) -> str:
-    rest, characters = zlib.crc32(body.encode()), []
-    for _ in range(_CHECKSUM_LENGTH):
-        rest, digit = divmod(rest, len(ALPHABET))
-        characters.append(ALPHABET[digit])
-    return "".join(reversed(characters))
+    rest, third = divmod(zlib.crc32(body.encode()), len(_PAIRS))
+    first, second = divmod(rest, len(_PAIRS))
+    return _PAIRS[first] + _PAIRS[second] + _PAIRS[third]

@@ -5,20 +5,19 @@ The counters protect the portal and decide no right: a cache that is away lets c
 
 import logging
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.cache import caches
 
-from connections.models import KeySet
+from connections.callers import Caller
 
 log = logging.getLogger(__name__)
 
 WINDOW = 60
 
 
-@dataclass(frozen=True)
-class Quota:
+class Quota(NamedTuple):
     """How many calls are left of a limit; negative for a call that is one too many."""
 
     name: str
@@ -35,29 +34,22 @@ class Quota:
         return f'"{self.name}";r={max(self.left, 0)};t={self.seconds}'
 
 
-def spend(key_set: KeySet) -> list[Quota]:
-    """Count a call of `key_set` and answer what is left; nothing without limits, or without the cache."""
-    limits = {
-        "key": (key_set.pk, settings.CALLS_PER_MINUTE),
-        "organisation": (
-            key_set.connection.organisation_id,
-            settings.ORGANISATION_CALLS_PER_MINUTE,
-        ),
-    }
+def spend(caller: Caller) -> list[Quota]:
+    """Count a call of `caller` and answer what is left; nothing without limits, or without the cache."""
+    limits = [
+        ("key", caller.pk, settings.CALLS_PER_MINUTE),
+        ("organisation", caller.connection.organisation_id, settings.ORGANISATION_CALLS_PER_MINUTE),
+    ]
+    limits = [limit for limit in limits if limit[2]]
     now = int(time.time())
-    seconds = WINDOW - now % WINDOW
     try:
-        return [
-            Quota(name, most, most - _count(f"calls:{name}:{pk}:{now // WINDOW}"), seconds)
-            for name, (pk, most) in limits.items()
-            if most
-        ]
+        names = [f"calls:{name}:{pk}" for name, pk, _most in limits]
+        counts = caches["limits"].count(names, now // WINDOW) if names else []
     except Exception:  # every cache has exceptions of its own
         log.exception("calls are not limited at the moment")
         return []
-
-
-def _count(key):
-    cache = caches["limits"]
-    cache.add(key, 0, 2 * WINDOW)
-    return cache.incr(key)
+    seconds = WINDOW - now % WINDOW
+    return [
+        Quota(name, most, most - count, seconds)
+        for (name, _pk, most), count in zip(limits, counts, strict=True)
+    ]

@@ -5,7 +5,6 @@ import warnings
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_BYTES = 512 * 1024
@@ -18,6 +17,8 @@ def clean(file) -> bytes:
 
     Raises ValidationError, with a sentence, for anything but a whole PNG, JPEG or WebP of a sensible size.
     """
+    from PIL import Image  # 9 MB in every web process otherwise, of which hardly one sees a logo
+
     if file.size > MOST_BYTES:
         raise ValidationError(_("The logo is larger than 512 KB. Choose a smaller picture."))
     try:

@@ -8,7 +8,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from connections import keys
-from connections.models import KeySet, SecurityToken
+from connections.callers import Caller
+from connections.models import SecurityToken
 
 LIFE = timedelta(hours=4)
 ALIVE_AT_ONCE = 20
@@ -18,35 +19,37 @@ FORGOTTEN_AT_ONCE = 10_000
 
 @sensitive_variables("token")
 @transaction.atomic
-def issue(*, key_set: KeySet, scopes: Collection[str] | None, check) -> keys.Secret:
-    """Give out a token of `key_set` for 4 hours; of more than 20 the oldest goes.
+def issue(*, caller: Caller, scopes: Collection[str] | None, check) -> keys.Secret:
+    """Give out a token of `caller` for 4 hours; of more than 20 the oldest goes.
 
     `scopes` narrow what it opens, None does not; what the keys open is computed at every call (R5). `check`
     locks the key set, and raises when it was retired meanwhile: no token is younger than its keys' end.
     """
     check()
-    newest_first = key_set.tokens.order_by("-pk").values_list("pk", flat=True)
-    key_set.tokens.filter(pk__in=list(newest_first[ALIVE_AT_ONCE - 1 :])).delete()
+    tokens = SecurityToken.objects.filter(key_set=caller.pk)
+    newest_first = tokens.order_by("-pk").values_list("pk", flat=True)
+    tokens.filter(pk__in=list(newest_first[ALIVE_AT_ONCE - 1 :])).delete()
     token = keys.make_token()
     now = timezone.now()
     SecurityToken.objects.create(
-        key_set=key_set,
+        key_set_id=caller.pk,
         digest=keys.token_digest(token.reveal()),
         scopes=None if scopes is None else sorted(scopes),
         created_at=now,
-        expires_at=now + life(key_set),
+        expires_at=now + life(caller),
     )
     return token
 
 
-def life(key_set: KeySet) -> timedelta:
+def life(caller: Caller) -> timedelta:
     """How long a token lives that is given out now: 4 hours, or until its keys end."""
-    return min(LIFE, key_set.ends_at - timezone.now()) if key_set.ends_at else LIFE
+    return min(LIFE, caller.ends_at - timezone.now()) if caller.ends_at else LIFE
 
 
-def revoke(*, token: keys.Secret, key_set: KeySet) -> None:
+def revoke(*, token: keys.Secret, caller: Caller) -> None:
     """End a token of these keys at once; twice is once, and a token of other keys stays (RFC 7009)."""
-    key_set.tokens.filter(digest=keys.token_digest(token.reveal())).delete()
+    tokens = SecurityToken.objects.filter(key_set=caller.pk)
+    tokens.filter(digest=keys.token_digest(token.reveal())).delete()
 
 
 def forget_expired() -> int:

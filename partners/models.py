@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Environment, Membership, Organisation, User
 from accounts.registration import Country
 from accounts.roles import Permission
+from portal.prepared import Now
+from portal.search import searched
 
 TOKEN_BYTES = 32  # 256 bits in an activation link
 
@@ -28,7 +30,7 @@ class PartnershipQuerySet(models.QuerySet):
         return self.filter(Q(accountant=environment) | Q(client=environment))
 
     def search(self, text):
-        return self.filter(Q(accountant__name__icontains=text) | Q(client__name__icontains=text))
+        return searched(self, text, "accountant__name", "client__name")
 
 
 class Partnership(models.Model):
@@ -45,10 +47,8 @@ class Partnership(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["accountant", "-started_at", "-id"], name="partnership_of_accountant"
-            ),
-            models.Index(fields=["client", "-started_at", "-id"], name="partnership_of_client"),
+            # For whoever has many; those of whoever has few are found by its side, and sorted.
+            models.Index(fields=["-started_at", "-id"], name="partnerships_newest"),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -91,12 +91,9 @@ class MandateQuerySet(models.QuerySet):
 
     def search(self, text):
         """By a part of the name or address, or by the whole registration number or organisation ID."""
-        return self.filter(
-            Q(name__icontains=text)
-            | Q(email__icontains=text)
-            | Q(registration_number=text)
-            | Q(organisation__organisation_id__iexact=text)
-        )
+        called = Organisation.objects.filter(organisation_id=text.upper())
+        known = Q(registration_number=text) | Q(organisation__in=list(called))
+        return searched(self, text, "name", "email", exactly=known)
 
     def seen_by(self, user):
         """Administrators see every client of their environment; others those they asked or may enter (R4)."""
@@ -145,9 +142,13 @@ class Mandate(models.Model):
     kept_out = models.ManyToManyField(User, editable=False, related_name="+")
 
     objects = MandateQuerySet.as_manager()
+    searched = ["name", "email"]
 
     class Meta:
-        indexes = [models.Index(fields=["accountant", "name", "id"], name="mandate_by_name")]
+        indexes = [
+            models.Index(fields=["accountant", "name", "id"], name="mandate_by_name"),
+            models.Index(fields=["registration_number"], name="mandate_by_number"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["accountant", "country", "registration_number"],
@@ -202,7 +203,7 @@ class AuthorisationRequestQuerySet(models.QuerySet):
 
     def open(self):
         """Pending, and not past its date, whether or not the job has been there."""
-        return self.pending().filter(expires_at__gt=timezone.now())
+        return self.pending().filter(expires_at__gt=Now())
 
     def received_by(self, environment):
         """Those that this environment answered, and those sent to the address of one of its people (R31).
@@ -210,9 +211,10 @@ class AuthorisationRequestQuerySet(models.QuerySet):
         Of its people those who have joined: anybody can invite an address that is not theirs.
         """
         people = User.objects.filter(environment=environment, joined_at__isnull=False)
-        return self.filter(
-            Q(client=environment) | Q(client__isnull=True, email__in=people.values("email"))
-        )
+        sent = AuthorisationRequest.objects.filter(client=None, email__in=people.values("email"))
+        answered = AuthorisationRequest.objects.filter(client=environment)
+        # Not by "or": no index finds rows by that and a subquery.
+        return self.filter(pk__in=answered.values("pk").union(sent.values("pk")))
 
     def seen_by(self, user):
         """Of those sent: administrators see their environment's, others their own and their clients'."""
@@ -233,13 +235,9 @@ class AuthorisationRequestQuerySet(models.QuerySet):
         return self.filter(found)
 
     def search(self, text):
-        return self.filter(
-            Q(client_name__icontains=text)
-            | Q(email__icontains=text)
-            | Q(mandate__registration_number=text)
-            | Q(app__name__icontains=text)
-            | Q(accountant__name__icontains=text)
-        )
+        names = ("client_name", "email", "app__name", "accountant__name")
+        known = list(Mandate.objects.filter(registration_number=text))
+        return searched(self, text, *names, exactly=Q(mandate__in=known))
 
     def of_client(self, text):
         """Those to the client with this very address or registration number."""
@@ -283,19 +281,34 @@ class AuthorisationRequest(models.Model):
     told_at = models.DateTimeField(null=True, editable=False)
     closed_at = models.DateTimeField(null=True, editable=False)
     client = models.ForeignKey(
-        Environment, models.PROTECT, null=True, editable=False, related_name="answered_requests"
+        Environment,
+        models.PROTECT,
+        null=True,
+        db_index=False,
+        editable=False,
+        related_name="answered_requests",
     )
     answered_by = models.ForeignKey(
         User, models.PROTECT, null=True, editable=False, related_name="+"
     )
 
     objects = AuthorisationRequestQuerySet.as_manager()
+    searched = ["client_name", "email"]
 
     class Meta:
         indexes = [
             models.Index(fields=["accountant", "-created_at", "-id"], name="request_newest"),
+            models.Index(
+                fields=["accountant", "status", "-created_at", "-id"], name="request_by_status"
+            ),
+            models.Index(fields=["accountant", "status", "sent_at"], name="request_by_last_mail"),
+            models.Index(fields=["accountant", "app"], name="request_by_package"),
             models.Index(fields=["email", "status"], name="request_by_address"),
-            models.Index(fields=["client", "-created_at", "-id"], name="request_answered"),
+            models.Index(
+                fields=["client", "-created_at", "-id"],
+                condition=Q(client__isnull=False),
+                name="request_answered",
+            ),
             models.Index(
                 fields=["expires_at"], condition=Q(status="pending"), name="request_by_expiry"
             ),
@@ -363,6 +376,11 @@ class MandateApp(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["mandate", "app"], name="one_cell_per_client_and_package"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["app"], condition=Q(request__isnull=True), name="cell_without_request"
             )
         ]
 

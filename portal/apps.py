@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
+from django.db.models.signals import post_migrate
 
 
 class PortalConfig(AppConfig):
@@ -7,7 +8,9 @@ class PortalConfig(AppConfig):
     default = True
 
     def ready(self):
-        from portal import checks  # noqa: F401 (registers them)
+        from portal import checks, search  # noqa: F401 (registers the checks)
+
+        post_migrate.connect(search.put_up)
 
 
 class DeskConfig(admin.AdminConfig):

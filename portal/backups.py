@@ -155,29 +155,13 @@ def digest(file: Path) -> str:
 def on_database(name):
     """Have this process work on the database `name` instead of the one of the portal."""
     was = connection.settings_dict["NAME"]
-    with unpooled():
-        connection.settings_dict["NAME"] = str(name)
-        try:
-            yield
-        finally:
-            connection.close()
-            connection.settings_dict["NAME"] = was
-
-
-@contextmanager
-def unpooled():
-    """Have this process hold one connection: those of a pool would stay with the database they opened."""
-    options = connection.settings_dict["OPTIONS"]
     connection.close()
-    if connection.vendor == "postgresql":
-        connection.close_pool()
-    pool = options.pop("pool", None)
+    connection.settings_dict["NAME"] = str(name)
     try:
         yield
     finally:
         connection.close()
-        if pool:
-            options["pool"] = pool
+        connection.settings_dict["NAME"] = was
 
 
 def settle(file: Path) -> None:

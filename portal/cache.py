@@ -1,58 +1,26 @@
-"""Redis while it answers, and the memory of this process while it does not."""
+"""The memory of this process as a cache, which counts calls too."""
 
-import logging
-import time
+import threading
+from collections import Counter
 
-from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.redis import RedisCache
-from redis.exceptions import RedisError
-
-log = logging.getLogger(__name__)
-
-LEFT_ALONE = 5  # seconds, after which Redis is asked again
-PATIENCE = 0.5  # seconds for one answer
 
 
-class RedisOrMemory(BaseCache):
-    """What lies here counts tries to sign in and calls of the API, and decides nothing else.
+class Memory(LocMemCache):
+    """The memory of this process."""
 
-    A Redis that is away costs exactness: every process then counts by itself. No page waits for it twice.
-    """
+    _lock, _window, _counts = threading.Lock(), None, Counter()
 
-    def __init__(self, server, params):
-        super().__init__(params)
-        options = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-        self.redis = RedisCache(server, params | {"OPTIONS": options | params.get("OPTIONS", {})})
-        self._memory = LocMemCache("while-redis-is-away", params | {"OPTIONS": {}})
-        self._ask_again_at = 0.0
-
-    def _do(self, name, *args, **kwargs):
-        if time.monotonic() >= self._ask_again_at:
-            try:
-                return getattr(self.redis, name)(*args, **kwargs)
-            except RedisError as error:
-                log.warning("Redis does not answer (%s): counted in memory", type(error).__name__)
-                self._ask_again_at = time.monotonic() + LEFT_ALONE
-        return getattr(self._memory, name)(*args, **kwargs)
-
-    def add(self, *args, **kwargs):
-        return self._do("add", *args, **kwargs)
-
-    def get(self, *args, **kwargs):
-        return self._do("get", *args, **kwargs)
-
-    def set(self, *args, **kwargs):
-        return self._do("set", *args, **kwargs)
-
-    def touch(self, *args, **kwargs):
-        return self._do("touch", *args, **kwargs)
-
-    def delete(self, *args, **kwargs):
-        return self._do("delete", *args, **kwargs)
-
-    def incr(self, *args, **kwargs):
-        return self._do("incr", *args, **kwargs)
+    def count(self, names: list[str], window: int) -> list[int]:
+        """Count one more of each name, and answer how many they are since this window of time began."""
+        with self._lock:
+            if window != Memory._window:
+                Memory._window, Memory._counts = window, Counter()
+            counts = Memory._counts
+            for name in names:
+                counts[name] += 1
+            return [counts[name] for name in names]
 
     def clear(self):
-        return self._do("clear")
+        super().clear()
+        Memory._window = None

@@ -1,18 +1,50 @@
 """What stands around every page of a signed-in person."""
 
+from functools import partial
 from types import SimpleNamespace
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from accounts.models import Organisation
+from accounts.mail.models import Notice
+from accounts.models import Organisation, User
 from accounts.roles import Permission
 from partners.models import AuthorisationRequest
+from portal.prepared import Given, Prepared
+from portal.rows import Row
 
 # More than these nobody looks through in a menu; the page of the environment has a search.
 ORGANISATIONS_SHOWN = 100
 NOTICES_COUNTED = 99
+
+
+def _organisations(many):
+    reader = Given("user")
+    reader.environment_id, reader.is_member_of_many = Given("environment"), many
+    found = Organisation.objects.reachable_by(reader).by_name()
+    return found.values_list("name", "organisation_id", named=True)[: ORGANISATIONS_SHOWN + 1]
+
+
+def _waiting():
+    """When those pending for `received_by` expire; what is pending has no client yet, only an address.
+
+    Not `open` ones, for SQLite would look at all that are open, by their expiry.
+    """
+    people = User.objects.filter(environment=Given("environment"), joined_at__isnull=False)
+    found = AuthorisationRequest.objects.pending().filter(email__in=people.values("email"))
+    return found.order_by().values_list("expires_at")
+
+
+# Every page asks these.
+_ORGANISATIONS = {many: Prepared(partial(_organisations, many)) for many in (False, True)}
+_WAITING = Prepared(_waiting)
+_UNREAD = Prepared(
+    lambda: (
+        Notice.objects.filter(user=Given("user")).unread().values_list("pk")[: NOTICES_COUNTED + 1]
+    )
+)
 
 
 def frame(request):
@@ -37,6 +69,7 @@ class Frame:
 
     @property
     def organisations(self):
+        """Name and ID of each that the person may enter, by name."""
         return self._organisations[:ORGANISATIONS_SHOWN]
 
     @property
@@ -45,23 +78,20 @@ class Frame:
 
     @cached_property
     def _organisations(self):
-        found = (
-            Organisation.objects.reachable_by(self.user)
-            .by_name()
-            .values_list("name", "organisation_id")
-        )
-        page = (
-            "invoices:received-of"
-            if self._menu_item_of_here == "invoices:received"
-            else "connections:overview-of"
-        )
+        found = _ORGANISATIONS[self.user.is_member_of_many]
+        return found.rows(user=self.user.pk, environment=self.user.environment_id)
+
+    @property
+    def rows(self):
+        """The organisations as rows of the switcher."""
+        here = self.organisation.organisation_id if self.organisation else None
+        of_invoices = self._menu_item_of_here == "invoices:received"
         return [
-            SimpleNamespace(
-                name=name,
-                organisation_id=organisation_id,
-                url=reverse(page, kwargs={"organisation": organisation_id}),
+            Row(
+                {"of_invoices": of_invoices, "is_here": organisation_id == here},
+                {"name": name, "organisation_id": organisation_id},
             )
-            for name, organisation_id in found[: ORGANISATIONS_SHOWN + 1]
+            for name, organisation_id in self.organisations
         ]
 
     @cached_property
@@ -90,12 +120,14 @@ class Frame:
     @cached_property
     def waiting_requests(self):
         """How many authorisation requests wait for an answer of this environment."""
-        return AuthorisationRequest.objects.open().received_by(self.environment).count()
+        now = timezone.now()
+        pending = _WAITING.rows(environment=self.user.environment_id)
+        return sum(expires_at > now for (expires_at,) in pending)
 
     @cached_property
     def unread_notices(self):
         """How many notices the person has not read, as the bell says it: "3", "99+", or nothing."""
-        unread = self.user.notices.unread()[: NOTICES_COUNTED + 1].count()
+        unread = len(_UNREAD.rows(user=self.user.pk))
         return f"{NOTICES_COUNTED}+" if unread > NOTICES_COUNTED else str(unread or "")
 
     def _item(self, name, label, icon, count=0):

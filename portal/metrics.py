@@ -6,6 +6,7 @@
 import os
 import tempfile
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 
 from django.conf import settings
 from prometheus_client import (
@@ -36,13 +37,31 @@ _KINDS = {"api": "api", "static": "static", "health": "health", "admin": "desk"}
 def observe(request, response, seconds: float) -> None:
     """Count an answered request, and for a call of the API how it ended."""
     kind = _KINDS.get(request.path_info.split("/", 2)[1], "page")
-    REQUESTS.labels(kind, response.status_code).inc()
-    SECONDS.labels(kind).observe(seconds)
     if kind == "api" and request.resolver_match:
         code = getattr(response, "error_code", "")
-        CALLS.labels(request.resolver_match.url_name or "", code or "ok").inc()
-        if code:
-            REFUSALS.labels(code, getattr(response, "error_extra", {}).get("reason", "")).inc()
+        reason = getattr(response, "error_extra", {}).get("reason", "")
+        name = request.resolver_match.url_name or ""
+        observe_call(name, response.status_code, seconds, code, reason)
+    else:
+        _observe(kind, response.status_code, seconds)
+
+
+def observe_call(name: str, status: int, seconds: float, code: str = "", reason: str = "") -> None:
+    """Count a call of the API by the name of its function; `code` and `reason` are those of a refusal."""
+    _observe("api", status, seconds)
+    _of(CALLS, name, code or "ok").inc()
+    if code:
+        _of(REFUSALS, code, reason).inc()
+
+
+def _observe(kind, status, seconds):
+    _of(REQUESTS, kind, status).inc()
+    _of(SECONDS, kind).observe(seconds)
+
+
+@lru_cache(1024)
+def _of(metric, *labels):
+    return metric.labels(*labels)
 
 
 @contextmanager

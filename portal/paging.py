@@ -3,11 +3,15 @@
 from dataclasses import dataclass, replace
 
 from django.core import signing
-from django.db.models import Q
+from django.db.models import Q, Subquery
+from django.db.models.lookups import IsNull
 
 
 class BadCursor(ValueError):
     """A cursor that this list never gave out."""
+
+
+COUNTED = 1000  # rows of a list, at most
 
 
 @dataclass(frozen=True)
@@ -17,13 +21,48 @@ class Page:
     query: str | None = (
         None  # its query string, with the filters of this page; for pages of a browser
     )
+    is_first: bool = True
+
+    def count(self, queryset):
+        """How many rows the whole list has, which `queryset` finds."""
+        is_all = self.is_first and not self.next
+        return Number(len(self.rows)) if is_all else count(queryset)
 
 
-def page(queryset, *, by, after="", size=50) -> Page:
+class Number(int):
+    """How many rows there are, or that there are more: `1000+`."""
+
+    def __new__(cls, counted, *, is_all=True):
+        number = super().__new__(cls, counted)
+        number.is_all = is_all
+        return number
+
+    def __str__(self):
+        return f"{int(self)}" if self.is_all else f"{int(self)}+"
+
+
+def count(queryset) -> Number:
+    """How many rows there are; of many nobody wants to know more than that they are many."""
+    counted = queryset[: COUNTED + 1].count()
+    return Number(min(counted, COUNTED), is_all=counted <= COUNTED)
+
+
+def each_has(found) -> Q:
+    """Of each row by itself, whether `found`, a queryset with an OuterRef, finds something.
+
+    For lists that show what they come across first. With Exists PostgreSQL may look for the answers of all
+    rows that there are, of everybody, before it shows one.
+    """
+    return Q(IsNull(Subquery(found.order_by().values("pk")[:1]), False))
+
+
+def page(queryset, *, by, after="", size=50, rows=None) -> Page:
     """Cut the page of at most `size` rows that follows the cursor `after` ("" is the first page).
 
     `by` names the field that orders the list, with a minus in front for newest first; the primary key
-    breaks ties, so a list needs an index on both in that order. Raises BadCursor.
+    breaks ties, so a list needs an index on both in that order. `rows`, a queryset of the same model, brings
+    with it what a row says: `queryset` then only finds the rows, and nothing is looked up for those that it
+    has to sort. Raises BadCursor.
     """
     field = queryset.model._meta.get_field(by.lstrip("-"))
     down = by.startswith("-")
@@ -35,21 +74,32 @@ def page(queryset, *, by, after="", size=50) -> Page:
         queryset = queryset.filter(**{f"{field.name}__{near}": value}).filter(
             Q(**{f"{field.name}__{beyond}": value}) | Q(**{f"pk__{beyond}": pk})
         )
-    rows = list(queryset.order_by(by, "-pk" if down else "pk")[: size + 1])
-    more = len(rows) > size
-    rows = rows[:size]
+    order = (by, "-pk" if down else "pk")
+    queryset = queryset.order_by(*order)[: size + 1]
+    if rows is None:
+        found = list(queryset)
+    else:
+        found = list(
+            rows.filter(pk__in=list(queryset.values_list("pk", flat=True))).order_by(*order)
+        )
+    more = len(found) > size
+    found = found[:size]
     return Page(
-        rows,
-        signing.dumps([field.value_to_string(rows[-1]), rows[-1].pk], salt=salt) if more else None,
+        found,
+        signing.dumps([field.value_to_string(found[-1]), found[-1].pk], salt=salt)
+        if more
+        else None,
+        is_first=not after,
     )
 
 
-def page_of(request, queryset, *, by, size=50) -> Page:
+def page_of(request, queryset, *, by, size=50, rows=None) -> Page:
     """The page that the `after` of a browser's address asks for; a broken address shows the first one."""
     try:
-        found = page(queryset, by=by, after=request.GET.get("after", ""), size=size)
+        after = request.GET.get("after", "")
+        found = page(queryset, by=by, after=after, size=size, rows=rows)
     except BadCursor:
-        found = page(queryset, by=by, size=size)
+        found = page(queryset, by=by, size=size, rows=rows)
     if not found.next:
         return found
     query = request.GET.copy()

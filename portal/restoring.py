@@ -30,7 +30,6 @@ from portal.backups import (
     remove,
     run_on_postgresql,
     settle,
-    unpooled,
 )
 from portal.disk import sync
 
@@ -233,11 +232,7 @@ def _alone(place):
 @contextmanager
 def _postgresql(file, restored):
     """Work on a database of its own, which changes names with the one of the portal at the end."""
-    with unpooled():
-        yield from _beside(file, restored)
-
-
-def _beside(file, restored):
+    connection.close()
     name = connection.settings_dict["NAME"]
     new, kept = f"{name}_restoring", f"{name}_before_{datetime.now(UTC):{STAMP}}"
     _refuse_others()
@@ -254,9 +249,8 @@ def _beside(file, restored):
         try:
             server.execute(f"DROP DATABASE IF EXISTS {quote(new)}")
             server.execute(
-                f"CREATE DATABASE {quote(new)} TEMPLATE template0 ENCODING %s"
-                " LC_COLLATE %s LC_CTYPE %s",
-                [encoding, collate, ctype],
+                f"CREATE DATABASE {quote(new)} TEMPLATE template0 ENCODING {quote(encoding)}"
+                f" LC_COLLATE {quote(collate)} LC_CTYPE {quote(ctype)}"
             )
         except ProgrammingError as error:
             raise BackupError(

@@ -167,12 +167,12 @@ INSTALLED_APPS = [
     "django.forms",
 ]
 MIDDLEWARE = [
+    "portal.middleware.api_shortcut",
     "portal.middleware.request_id",
     "portal.middleware.measured",
     "django.middleware.security.SecurityMiddleware",
     "portal.middleware.security_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "portal.middleware.api_shortcut",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -184,7 +184,12 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "portal.htmx.redirects_move_the_browser",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.middleware.SessionsSeen",
+]
+API_MIDDLEWARE = [  # of calls, which pass none of the above
+    "portal.middleware.request_id",
+    "portal.middleware.measured",
+    "portal.middleware.over_https",
 ]
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
@@ -235,16 +240,21 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;",
     }
 else:
-    # Checked when a thread takes one, so that a database that restarted costs nobody an error.
-    DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
-        "min_size": 1,
-        "max_size": 20,
-        "timeout": 10,
-    }
+    # Each thread keeps one. Pages check it first, so that a server started anew costs nobody an error; the
+    # gate of the API asks a second time instead (decision 37).
+    DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+    # By itself Django prepares nothing; most of our statements take longer to plan than to run.
+    OPTIONS = DATABASES["default"].setdefault("OPTIONS", {})
+    OPTIONS |= {"server_side_binding": True, "prepare_threshold": 2}
+    # The plans of our lists are long and touch few rows, which lie in memory or on a disk without a head:
+    # to compile them, or to share them out, takes longer than to follow them, and indexes cost what rows do.
+    OPTIONS.setdefault(
+        "options", "-c jit=off -c max_parallel_workers_per_gather=0 -c random_page_cost=1.1"
+    )
 if CACHE_URL:
     CACHES = dict.fromkeys(
-        ["default", "limits"], {"BACKEND": "portal.cache.RedisOrMemory", "LOCATION": CACHE_URL}
+        ["default", "limits"],
+        {"BACKEND": "portal.shared_cache.RedisOrMemory", "LOCATION": CACHE_URL},
     )
 else:
     CACHES = {
@@ -254,9 +264,8 @@ else:
         },
         # Counted with every call, so no table: each web process counts by itself.
         "limits": {
-            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "BACKEND": "portal.cache.Memory",
             "LOCATION": "limits",
-            "OPTIONS": {"MAX_ENTRIES": 20_000},
         },
     }
 

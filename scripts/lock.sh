@@ -9,3 +9,4 @@ compile() {
 compile "$@" requirements.in -o requirements.txt
 compile "$@" requirements-rules.in -c requirements.txt -o requirements-rules.txt
 compile "$@" requirements-dev.in -c requirements.txt -c requirements-rules.txt -o requirements-dev.txt
+compile "$@" requirements-bench.in -c requirements.txt -c requirements-dev.txt -o requirements-bench.txt

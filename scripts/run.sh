@@ -15,9 +15,10 @@ static_files_are_old() {
     [ ! -e "$manifest" ] || [ -n "$(find static .venv/.installed-* -newer "$manifest")" ]
 }
 
-$python manage.py migrate --verbosity 0
+# The system checks are those of `serve`: once.
+$python manage.py migrate --verbosity 0 --skip-checks
 if static_files_are_old; then
-    $python manage.py collectstatic --verbosity 0 --noinput
+    $python manage.py collectstatic --verbosity 0 --noinput --skip-checks
 fi
-$python manage.py demo --if-new
+$python manage.py demo --if-new --skip-checks
 exec $python manage.py serve

@@ -1,12 +1,15 @@
-# usage: setup.sh run|dev   makes .venv with the locked packages; a second call takes no time
+# usage: setup.sh run|dev|bench   makes .venv with the locked packages, or .venv-bench beside it; a second call
+# takes no time
 set -eu
 cd "$(dirname "$0")/.."
+venv=.venv
 case $1 in
     run) lock=requirements.txt ;;
     dev) lock=requirements-dev.txt ;;
+    bench) lock=requirements-bench.txt venv=.venv-bench ;;
 esac
-python=.venv/bin/python
-stamp=.venv/.installed-$lock
+python=$venv/bin/python
+stamp=$venv/.installed-$lock
 
 usable() {
     "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
@@ -31,17 +34,17 @@ make_venv() {
             exit 1
         }
     fi
-    "$found" -m venv --clear .venv
+    "$found" -m venv --clear "$venv"
 }
 
 # uv is five times as fast as pip, but does not read pip's configuration: where it fails, pip does the work.
 # It is pinned in requirements-dev.txt like everything else.
 install() {
-    uv_pin=.venv/uv.txt
+    uv_pin=$venv/uv.txt
     sed -n '/^uv==/,/[^\\]$/p' requirements-dev.txt >"$uv_pin"
     pip="$python -m pip --quiet --disable-pip-version-check"
     if [ -s "$uv_pin" ] && $pip install --require-hashes -r "$uv_pin" &&
-        .venv/bin/uv pip install --quiet --python "$python" --require-hashes -r "$lock"; then
+        "$venv/bin/uv" pip install --quiet --python "$python" --require-hashes -r "$lock"; then
         return
     fi
     $pip install --require-hashes -r "$lock"
@@ -77,9 +80,9 @@ get_tools() {
 
 if ! cmp -s "$lock" "$stamp"; then
     make_venv
-    echo "Installing $lock into .venv"
+    echo "Installing $lock into $venv"
     install
-    [ "$1" = run ] || playwright_runs || get_tools
+    [ "$1" != dev ] || playwright_runs || get_tools
     cp "$lock" "$stamp"
 fi
-[ "$1" = run ] || has_tools || get_tools
+[ "$1" != dev ] || has_tools || get_tools

@@ -1,5 +1,6 @@
 """What all tests share: the browser, and a closed network."""
 
+import logging
 import os
 import shutil
 import socket
@@ -62,16 +63,29 @@ def django_db_setup(django_db_setup, django_db_blocker):
     if connection.vendor == "postgresql":
         with django_db_blocker.unblock():
             keep_template()
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            # A browser that keeps a line to the served portal open keeps a connection, too.
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_counted_yet(settings):
-    """Redis remembers what other tests tried; the tables of the database forget it with each test."""
+    """Redis and the log remember what other tests tried; tables forget it with each test."""
+    for refusals in logging.getLogger("django.request").filters:
+        refusals._seen.clear()
     if settings.CACHE_URL:
         cache.clear()
 
 
 if HAS_BROWSER:
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=15_000)  # as long as a busy machine needs
 
     @pytest.fixture(scope="session")
     def browser_type_launch_args(browser_type_launch_args):

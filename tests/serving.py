@@ -69,7 +69,6 @@ def _copy_on_postgresql():
 def keep_template():
     """Set aside the database of the tests while nobody uses it: that is when PostgreSQL copies it."""
     connection.close()
-    connection.close_pool()
     _on_server(f"DROP DATABASE IF EXISTS {_template()} WITH (FORCE)")
     _on_server(f"CREATE DATABASE {_template()} TEMPLATE {connection.settings_dict['NAME']}")
     atexit.register(_on_server, f"DROP DATABASE IF EXISTS {_template()} WITH (FORCE)")

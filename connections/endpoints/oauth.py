@@ -15,9 +15,11 @@ from connections.api import (
     AppKeyAndSecret,
     Call,
     Problem,
-    SecurityTokenOfKeys,
+    admitted,
     api,
+    authorization,
     proved,
+    proved_by_token,
     refuse_misplaced,
     wrong_input,
 )
@@ -75,7 +77,7 @@ class ClientCredentials(AppKeyAndSecret):
 
     @sensitive_variables()
     def _proved(self, request):
-        form, header = form_of(request), request.headers.get("Authorization", "")
+        form, header = form_of(request), authorization(request.META)
         if "client_secret" not in form:
             return proved(keys.read_basic(header))
         if header:
@@ -92,8 +94,8 @@ class GatewayCredential(AppKeyAndSecret):
     @sensitive_variables()
     def __call__(self, request) -> Gateway:
         with _in_rfc_form():
-            refuse_misplaced(request)
-        pair = keys.read_basic(request.headers.get("Authorization", ""), prefix=keys.GATEWAY_PREFIX)
+            refuse_misplaced(request.META)
+        pair = keys.read_basic(authorization(request.META), prefix=keys.GATEWAY_PREFIX)
         gateway = pair and Gateway.objects.of_pair(pair)
         if not gateway:
             raise OAuthError(errors.INVALID_GATEWAY)
@@ -176,12 +178,12 @@ def token(request):
         scopes = _scopes_asked(request, call, form.get("scope", "").split())
         if form.get("grant_type") != "client_credentials":
             raise ApiError(errors.WRONG_GRANT)
-        issued = tokens.issue(key_set=call.key_set, scopes=scopes, check=call.still_open)
+        issued = tokens.issue(caller=call.caller, scopes=scopes, check=call.still_open)
     opened = scopes or {function.scope for function in call.functions()}
     return {
         "access_token": issued.reveal(),
         "token_type": "Bearer",
-        "expires_in": round(tokens.life(call.key_set).total_seconds()),
+        "expires_in": round(tokens.life(call.caller).total_seconds()),
         "scope": " ".join(sorted(opened)),
     }
 
@@ -198,7 +200,7 @@ def revoke(request):
     """End a SecurityToken of these keys at once (RFC 7009); 200 for a token that is dead or unknown too."""
     given = _token_field(request)
     if given:
-        tokens.revoke(token=given, key_set=request.auth.key_set)
+        tokens.revoke(token=given, caller=request.auth.caller)
     return HttpResponse(status=200)
 
 
@@ -215,7 +217,7 @@ def introspect(request):
     """Tell a gateway what a SecurityToken opens at this moment (RFC 7662)."""
     given = _token_field(request)
     try:
-        call = given and SecurityTokenOfKeys(None).call_of(request, given)
+        call = given and admitted(proved_by_token(given), None)
     except ApiError:
         call = None
     if not call:
@@ -224,12 +226,12 @@ def introspect(request):
     return {
         "active": True,
         "scope": " ".join(sorted({function.scope for function in functions})),
-        "client_id": call.key_set.app_key,
+        "client_id": call.caller.app_key,
         "token_type": "Bearer",
-        "exp": int(call.key_set.token_ends.timestamp()),
-        "iat": int(call.key_set.token_since.timestamp()),
-        "sub": str(call.connection.uuid),
-        "organisation": call.organisation.organisation_id,
+        "exp": int(call.caller.token_ends.timestamp()),
+        "iat": int(call.caller.token_since.timestamp()),
+        "sub": str(call.caller.connection.uuid),
+        "organisation": call.place.organisation.organisation_id,
         "functions": [function.name for function in functions],
     }
 
@@ -276,7 +278,7 @@ def _scopes_asked(request, call, asked) -> frozenset[str] | None:
         function = next((f for f in catalogue().values() if f.scope == scope), None)
         if function is None:
             raise ApiError(errors.SCOPE_MISSING, scope=scope)
-        request.counted = call.key_set.pk, function.name
+        request.counted = call.caller.pk, function.name
         call.check_scope(function)
     return frozenset(asked) or None
 

@@ -7,6 +7,7 @@ from accounts.models import Organisation
 from connections import errors
 from connections.api import Listing, Problem, function, listed
 from connections.errors import ApiError
+from portal.search import searched
 
 router = Router()
 
@@ -46,10 +47,9 @@ class PartyListing(Listing):
 def parties(request, listing: Query[PartyListing]):
     """Search the organisations that invoices reach here, in the order in which they joined."""
     text = listing.q
-    known = Q(registration_number=text) | Q(organisation_id__iexact=text)
-    found = _reachable().filter(
-        Q(name__icontains=text) | known | Q(pk__in=_at_address(text)),
-    )
+    known = Q(registration_number=text) | Q(organisation_id=text.upper())
+    known |= Q(pk__in=_at_address(text))
+    found = searched(_reachable(), text, "name", exactly=known)
     rows, cursor = listed(found, listing, by="created_at")
     return {"items": rows, "next": cursor}
 
@@ -69,4 +69,5 @@ def _reachable():
 
 
 def _at_address(value):
-    return Organisation.objects.filter(addresses__value=value).values("pk")
+    found = Organisation.objects.filter(addresses__value=value)
+    return list(found.values_list("pk", flat=True))

@@ -90,7 +90,7 @@ def send_document(request, organisation: str):
 @function("GetOutboxDocuments", router, response={200: SentPage, 422: Problem})
 def outbox(request, organisation: str, listing: Query[OutboxListing]):
     """Sent invoices, the newest change of status last."""
-    invoices = Invoice.objects.sent_by(request.auth.organisation)
+    invoices = Invoice.objects.sent_by(request.auth.place.organisation)
     if listing.status:
         invoices = invoices.in_sent_status(listing.status)
     rows, cursor = _listed(invoices, listing, "receiver")
@@ -100,7 +100,7 @@ def outbox(request, organisation: str, listing: Query[OutboxListing]):
 @function("GetOutboxDocument", router, response={200: None, 404: Problem})
 def outbox_document(request, organisation: str, id: str):
     """The invoice itself, byte for byte as you sent it; also one whose delivery failed."""
-    sent = Invoice.objects.sent_by(request.auth.organisation)
+    sent = Invoice.objects.sent_by(request.auth.place.organisation)
     return _xml(_invoice(sent.select_related("document"), id))
 
 
@@ -108,7 +108,7 @@ def outbox_document(request, organisation: str, id: str):
 def outbox_document_status(request, organisation: str, id: str):
     """What became of a sent invoice, and when. `delivered`: it is in the inbox of the receiver, who says the
     rest: `opened`, `paid`, `rejected`, with a note. `duplicate`: the receiver had it from you before."""
-    invoice = _invoice(Invoice.objects.sent_by(request.auth.organisation), id)
+    invoice = _invoice(Invoice.objects.sent_by(request.auth.place.organisation), id)
     error = None if invoice.delivered else errors.RECEIVER_UNKNOWN.code
     return schemas.sent_status(invoice, error)
 
@@ -117,22 +117,22 @@ def outbox_document_status(request, organisation: str, id: str):
 def inbox(request, organisation: str, listing: Query[InboxListing]):
     """Received invoices, the newest change of status last. Listing never counts as retrieval."""
     call = request.auth
-    invoices = Invoice.objects.received_by(call.organisation)
+    invoices = Invoice.objects.received_by(call.place.organisation)
     if listing.status:
         invoices = invoices.filter(status=listing.status)
     if listing.delivery == "ready":
-        invoices = invoices.ready_for(call.connection)
+        invoices = invoices.ready_for(call.caller.connection)
     elif listing.delivery == "retrieved":
-        invoices = invoices.retrieved_by(call.connection)
+        invoices = invoices.retrieved_by(call.caller.connection)
     rows, cursor = _listed(invoices, listing, "sender")
-    add_delivery_to(call.connection, rows)
+    add_delivery_to(call.caller.connection, rows)
     return {"items": [schemas.received(invoice) for invoice in rows], "next": cursor}
 
 
 @function("GetInboxDocument", router, response={200: None, 404: Problem})
 def inbox_document(request, organisation: str, id: str):
     """The invoice itself, byte for byte as it was sent. Reading does not count as retrieval: confirm it."""
-    received = Invoice.objects.received_by(request.auth.organisation)
+    received = Invoice.objects.received_by(request.auth.place.organisation)
     return _xml(_invoice(received.select_related("document"), id))
 
 
@@ -146,7 +146,7 @@ def inbox_document(request, organisation: str, id: str):
 def confirm(request, organisation: str, id: str):
     """Confirm that the software has stored the invoice; it is not offered to these keys again."""
     call = request.auth
-    invoice = _invoice(Invoice.objects.received_by(call.organisation), id)
+    invoice = _invoice(Invoice.objects.received_by(call.place.organisation), id)
     offer = services.confirm(invoice=invoice, through=call.connection, check=call.still_open)
     return {"id": invoice.uuid, "delivery": "retrieved", "retrieved_at": offer.retrieved_at}
 
@@ -167,7 +167,7 @@ def set_inbox_document_status(request, organisation: str, id: str, wanted: Statu
     call = request.auth
     try:
         services.set_status(
-            invoice=_invoice(Invoice.objects.received_by(call.organisation), id),
+            invoice=_invoice(Invoice.objects.received_by(call.place.organisation), id),
             status=wanted.status,
             note=wanted.note,
             through=call.connection,
@@ -199,8 +199,8 @@ def _invoice(invoices, id):
 
 
 def _received_status(call, id):
-    invoice = _invoice(Invoice.objects.received_by(call.organisation), id)
-    add_delivery_to(call.connection, [invoice])
+    invoice = _invoice(Invoice.objects.received_by(call.place.organisation), id)
+    add_delivery_to(call.caller.connection, [invoice])
     return schemas.received_status(invoice)
 
 

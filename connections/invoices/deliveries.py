@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from connections.invoices.models import Delivery, Invoice, Offer
 from connections.models import Connection
+from portal.prepared import Prepared, given_list
+
+PAGE = 50  # invoices
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,13 @@ class DeliveryTo:
     def state(self) -> Delivery:
         if self.offer is None:
             return Delivery.NOT_OFFERED
-        if self.offer.retrieved_at:
-            return Delivery.RETRIEVED
-        return Delivery.READY if self.offer.is_open else Delivery.NOT_OFFERED
+        return _state(self.offer.retrieved_at, self.offer.is_open)
+
+
+def _state(retrieved_at, is_open):
+    if retrieved_at:
+        return Delivery.RETRIEVED
+    return Delivery.READY if is_open else Delivery.NOT_OFFERED
 
 
 def deliveries_of(invoice: Invoice, fetching: list[Connection]) -> list[DeliveryTo]:
@@ -35,26 +42,33 @@ def deliveries_of(invoice: Invoice, fetching: list[Connection]) -> list[Delivery
     return [DeliveryTo(it, offer_of.get(it)) for it in (*fetching, *earlier)]
 
 
-def overall(deliveries: list[DeliveryTo]) -> Delivery:
+def overall(states: set[Delivery]) -> Delivery:
     """Ready while a live connection has not confirmed it, then retrieved when any has."""
-    states = {delivery.state for delivery in deliveries}
     told = (Delivery.READY, Delivery.RETRIEVED)
     return next((state for state in told if state in states), Delivery.NOT_OFFERED)
 
 
+_OFFERS = Prepared(
+    lambda: (
+        Offer.objects.with_ways()
+        .filter(invoice__pk__in=given_list("invoices", PAGE))
+        .values_list("invoice", "retrieved_at", "is_open")
+    )
+)
+
+
 def add_delivery(invoices: list[Invoice]) -> None:
-    """Give each its `delivery` over all connections. One query."""
-    found = {}
-    offers = Offer.objects.with_ways().filter(invoice__in=invoices)
-    for offer in offers.select_related("connection"):
-        found.setdefault(offer.invoice_id, []).append(DeliveryTo(offer.connection, offer))
+    """Give each of at most a page its `delivery` over all connections. One query."""
+    states = {invoice.pk: set() for invoice in invoices}
+    for invoice, *offer in _OFFERS.rows(invoices=list(states)) if states else ():
+        states[invoice].add(_state(*offer))
     for invoice in invoices:
-        invoice.delivery = overall(found.get(invoice.pk, []))
+        invoice.delivery = overall(states[invoice.pk])
 
 
 def add_delivery_to(connection: Connection, invoices: list[Invoice]) -> None:
     """Give each its `delivery` to this connection, of Delivery. One query."""
-    offers = Offer.objects.filter(invoice__in=invoices, connection=connection)
+    offers = Offer.objects.filter(invoice__in=invoices, connection=connection.pk)
     retrieved_at = dict(offers.values_list("invoice", "retrieved_at"))
     for invoice in invoices:
         if invoice.pk not in retrieved_at:

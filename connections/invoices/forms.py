@@ -4,12 +4,12 @@ import re
 import uuid
 
 from django import forms
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import DayField
 from accounts.models import Organisation
 from connections.invoices.models import SETTABLE, Delivery, SentStatus, Status
+from portal.search import searched
 
 
 def _uuid(text):
@@ -40,8 +40,7 @@ class FilterForm(forms.Form):
         asked = self.cleaned_data
         text = asked.get("q", "").strip()
         if text:
-            name = {f"{self.counterparty}_name__icontains": text}
-            invoices = invoices.filter(Q(number__icontains=text) | Q(**name))
+            invoices = searched(invoices, text, "number", f"{self.counterparty}_name")
         if asked.get("organisation"):
             own = Organisation.objects.search(asked["organisation"].strip())
             invoices = invoices.filter(**{f"{self.own}__in": own})

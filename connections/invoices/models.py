@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Organisation, User
 from connections.models import Connection, FurtherOrganisation
+from portal.paging import each_has
 
 
 class Delivery(models.TextChoices):
@@ -63,10 +64,10 @@ def _confirmed():
 
 class InvoiceQuerySet(models.QuerySet):
     def sent_by(self, organisation):
-        return self.filter(sender=organisation)
+        return self.filter(sender=organisation.pk)
 
     def received_by(self, organisation):
-        return self.filter(receiver=organisation)
+        return self.filter(receiver=organisation.pk)
 
     def of(self, organisation):
         """What stands in its inbox or in its outbox."""
@@ -74,14 +75,14 @@ class InvoiceQuerySet(models.QuerySet):
 
     def in_delivery(self, delivery):
         """Received invoices in this state of Delivery, over all connections of their receiver."""
-        ready, retrieved = Exists(_waiting()), Exists(_confirmed())
+        ready, retrieved = each_has(_waiting()), each_has(_confirmed())
         if delivery == Delivery.READY:
             return self.filter(ready)
         return self.filter(~ready, retrieved if delivery == Delivery.RETRIEVED else ~retrieved)
 
     def retrieved_before(self):
         """Those that some connection has confirmed, revoked since or not."""
-        return self.filter(Exists(_confirmed()))
+        return self.filter(each_has(_confirmed()))
 
     def in_sent_status(self, status):
         """Sent invoices of which the sender sees this SentStatus."""
@@ -95,12 +96,12 @@ class InvoiceQuerySet(models.QuerySet):
     def ready_for(self, connection):
         """Offered to this connection and not confirmed by it yet (R50)."""
         return self.filter(
-            pk__in=Offer.objects.ready().filter(connection=connection).values("invoice")
+            pk__in=Offer.objects.ready().filter(connection=connection.pk).values("invoice")
         )
 
     def retrieved_by(self, connection):
-        done = Offer.objects.retrieved().filter(invoice=OuterRef("pk"), connection=connection)
-        return self.filter(Exists(done))
+        done = Offer.objects.retrieved().filter(invoice=OuterRef("pk"), connection=connection.pk)
+        return self.filter(each_has(done))
 
 
 class Invoice(models.Model):
@@ -136,6 +137,7 @@ class Invoice(models.Model):
     )
 
     objects = InvoiceQuerySet.as_manager()
+    searched = ["number", "sender_name", "receiver_name"]
 
     class Meta:
         indexes = [
@@ -145,8 +147,16 @@ class Invoice(models.Model):
             models.Index(fields=["receiver", "created_at", "id"], name="inbox_in_order"),
             models.Index(fields=["sender", "changed_at", "id"], name="outbox_by_change"),
             models.Index(fields=["receiver", "changed_at", "id"], name="inbox_by_change"),
+            models.Index(
+                fields=["sender", "receiver_address", "changed_at", "id"], name="outbox_by_address"
+            ),
+            models.Index(
+                fields=["receiver", "sender_address", "changed_at", "id"], name="inbox_by_address"
+            ),
             models.Index(fields=["sender", "status", "changed_at", "id"], name="outbox_by_status"),
             models.Index(fields=["receiver", "status", "changed_at", "id"], name="inbox_by_status"),
+            models.Index(fields=["sender", "status", "created_at", "id"], name="outbox_of_status"),
+            models.Index(fields=["receiver", "status", "created_at", "id"], name="inbox_of_status"),
         ]
         constraints = [
             models.CheckConstraint(

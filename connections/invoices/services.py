@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import DateField, F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,9 +25,11 @@ from connections.invoices.models import (
 )
 from connections.models import Connection
 from connections.services import entered, live_places_at
+from portal.prepared import Given, GivenText, Prepared, given_list
 
 SENT_ONCE_KEPT = timedelta(days=30)
 FORGOTTEN_AT_ONCE = 10_000
+ADDRESSES_AT_ONCE = 5  # more than a party has
 
 
 class WrongSender(Exception):
@@ -188,14 +191,47 @@ def forget_sent_once() -> int:
     return len(found)
 
 
+_NUMBERED = {
+    "sender": Given("sender"),
+    "number": GivenText("number"),
+    "kind": GivenText("kind"),
+}
+_DATE = Given("date", output_field=DateField())
+_AT_ADDRESSES = Prepared(
+    lambda: (
+        Organisation.objects.of_open_environments()
+        .filter(addresses__value__in=given_list("addresses", ADDRESSES_AT_ONCE, GivenText))
+        .annotate(address=F("addresses__value"))
+    )
+)
+_OF_NUMBER = Prepared(
+    lambda: Organisation.objects.of_open_environments().filter(
+        registration_number=GivenText("number"), country=GivenText("country")
+    )
+)
+_SENT_BEFORE = Prepared(
+    lambda: SentOnce.objects.select_related("invoice__receiver").filter(
+        connection=Given("connection"), key=GivenText("key")
+    )
+)
+_USED = Prepared(
+    lambda: (
+        Invoice.objects.filter(**_NUMBERED, receiver__isnull=False)
+        .exclude(issue_date=_DATE)
+        .order_by("pk")[:1]
+    )
+)
+_ORIGINALS = Prepared(
+    lambda: Invoice.objects.filter(
+        **_NUMBERED, issue_date=_DATE, receiver=Given("receiver"), duplicate_of__isnull=True
+    ).order_by("pk")[:1]
+)
+
+
 def _sent_before(through, idempotency_key, digest):
     if not idempotency_key:
         return None
-    earlier = (
-        SentOnce.objects.select_related("invoice__receiver")
-        .filter(connection=through, key=idempotency_key)
-        .first()
-    )
+    earlier = _SENT_BEFORE.first(connection=through.pk, key=idempotency_key)
     if earlier and earlier.sha256 != digest:
         raise KeyReused
     return earlier.invoice if earlier else None
@@ -247,15 +283,13 @@ def _original(document, sender, receiver):
     """
     if receiver is None:
         return None
-    same = Invoice.objects.filter(
-        sender=sender,
+    return _ORIGINALS.first(
+        sender=sender.pk,
         number=document.number,
         kind=document.kind,
-        issue_date=document.issue_date,
-        receiver=receiver,
-        duplicate_of__isnull=True,
+        date=document.issue_date,
+        receiver=receiver.pk,
     )
-    return same.order_by("pk").first()
 
 
 def _refuse_used_number(document, sender):
@@ -263,23 +297,27 @@ def _refuse_used_number(document, sender):
 
     The same number and date is a duplicate, not another invoice. What was not delivered has used no number.
     """
-    earlier = (
-        Invoice.objects.filter(
-            sender=sender, number=document.number, kind=document.kind, receiver__isnull=False
-        )
-        .exclude(issue_date=document.issue_date)
-        .first()
+    earlier = _USED.first(
+        sender=sender.pk, number=document.number, kind=document.kind, date=document.issue_date
     )
     if earlier:
         raise NumberUsed(earlier.issue_date)
 
 
 def _named(party):
-    return Organisation.objects.known_by(
-        addresses=party.addresses,
-        registration_number=party.registration_number,
-        country=party.country,
-    )
+    """The organisations that a party names: in the order of its addresses, that of its number last.
+
+    Those of closed and blocked environments are left out.
+    """
+    by_address = {}
+    for start in range(0, len(party.addresses), ADDRESSES_AT_ONCE):
+        some = party.addresses[start : start + ADDRESSES_AT_ONCE]
+        for organisation in _AT_ADDRESSES.rows(addresses=some):
+            by_address[organisation.address] = organisation
+    found = [by_address[value] for value in party.addresses if value in by_address]
+    if party.registration_number:
+        found += _OF_NUMBER.rows(number=party.registration_number, country=party.country)
+    return list(dict.fromkeys(found))
 
 
 def _offer(invoice):

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Environment, Organisation, Plan
 from connections.models.functions import functions_of
 from portal.outgoing import validate_address
+from portal.search import searched
 
 
 class AppQuerySet(models.QuerySet):
@@ -31,7 +32,7 @@ class AppQuerySet(models.QuerySet):
         )
 
     def search(self, text):
-        return self.filter(Q(name__icontains=text) | Q(description__icontains=text))
+        return searched(self, text, "name", "description")
 
     def called(self, name):
         """The one of this name, whatever its capitals; an exact spelling wins. None where there is none."""
@@ -87,6 +88,7 @@ class App(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AppQuerySet.as_manager()
+    searched = ["name", "description"]
 
     class Meta:
         constraints = [

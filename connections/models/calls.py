@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Organisation
 from connections.errors import ERRORS, INVALID_KEYS
 from connections.models.key_sets import KeySet
+from portal.prepared import Today
 
 STILL_CALLING_DAYS = 7
 
@@ -44,7 +45,7 @@ class CallCountQuerySet(models.QuerySet):
         return self.filter(key_set__connection=connection)
 
     def of_last_days(self, days):
-        return self.filter(day__gt=timezone.localdate() - timedelta(days=days))
+        return self.filter(day__gt=Today(-timedelta(days=days)))
 
 
 class CallCount(models.Model):

@@ -15,6 +15,9 @@ from connections.models.apps import App
 from connections.models.further import FurtherOrganisation
 from connections.models.key_sets import KeySet
 from connections.models.standing import Standing, StandingQuerySet
+from portal.paging import each_has
+from portal.prepared import Now
+from portal.search import searched
 
 SOON = timedelta(days=30)  # as the first mail about the end of keys
 
@@ -60,55 +63,60 @@ class ConnectionQuerySet(StandingQuerySet):
         return self.filter(mandate=about)
 
     def within_reach_of(self, user):
-        return self.filter(organisation__in=Organisation.objects.reachable_by(user))
+        return self.filter(
+            Organisation.objects.reachable_by(user).as_condition(user, "organisation")
+        )
 
     def stopped(self):
         """Those whose calls are refused without anybody here wanting it: blocked and suspended ones."""
-        return self.live().exclude(pk__in=self.model.objects.standing().values("pk"))
+        return self.live().filter(~self._stands())
 
     def suspended(self):
-        return self.stopped().exclude(pk__in=self.model.objects.of_blocked_sides().values("pk"))
+        return self.stopped().exclude(self._has_blocked_side())
 
     def blocked(self):
         return self.live().of_blocked_sides()
 
     def running(self):
-        return self.live().standing().filter(paused_at__isnull=True)
+        return self.live().filter(self._stands(), paused_at__isnull=True)
 
     def paused(self):
-        return self.live().standing().filter(paused_at__isnull=False)
+        return self.live().filter(self._stands(), paused_at__isnull=False)
+
+    def _stands(self):
+        return each_has(self.model.objects.standing().filter(pk=OuterRef("pk")))
 
     def with_keys(self):
         return self.filter(kind=Kind.KEYS)
 
     def working(self):
-        used = Exists(_live_keys().filter(first_used_at__isnull=False))
+        used = each_has(_live_keys().filter(first_used_at__isnull=False))
         return self.running().filter(used | Q(autopilot__last_delivered_at__isnull=False))
 
     def rotating(self):
-        return self.running().filter(Exists(_live_keys().retiring()))
+        return self.running().filter(each_has(_live_keys().retiring()))
 
     def never_used(self):
         used = _live_keys().filter(first_used_at__isnull=False)
         waits = Q(kind=Kind.AUTOPILOT, autopilot__last_delivered_at=None)
-        return self.running().filter(waits | Q(~Exists(used), Exists(_live_keys())))
+        return self.running().filter(waits | ~each_has(used) & each_has(_live_keys()))
 
     def unused_for(self, duration):
         """Made, or given new keys, that long ago, and never used since (R21)."""
         return (
             self.with_keys()
             .never_used()
-            .filter(Exists(_live_keys().filter(created_at__lte=timezone.now() - duration)))
+            .filter(each_has(_live_keys().filter(created_at__lte=timezone.now() - duration)))
         )
 
     def without_keys(self):
         """Those whose keys ended without new ones, because somebody found them for instance."""
-        return self.running().with_keys().filter(~Exists(_live_keys().current()))
+        return self.running().with_keys().filter(~each_has(_live_keys().current()))
 
     def expiring(self):
         """Those whose keys end by themselves soon, the first one first."""
         ending = _live_keys().current().filter(ends_at__lte=timezone.now() + SOON)
-        return self.running().filter(Exists(ending))
+        return self.running().filter(each_has(ending))
 
     def used_for(self, organisation):
         """Those of an organisation, and those of others that are used for it too (R15)."""
@@ -117,11 +125,14 @@ class ConnectionQuerySet(StandingQuerySet):
 
     def search(self, text):
         """By the name of key, package or organisation, or by a whole App Key, old or new."""
-        return self.filter(
-            Q(name__icontains=text)
-            | Q(app__name__icontains=text)
-            | Q(organisation__name__icontains=text)
-            | Q(Exists(KeySet.objects.filter(connection=OuterRef("pk"), app_key=text)))
+        called = list(KeySet.objects.filter(app_key=text).values_list("connection", flat=True))
+        names = ("name", "app__name", "organisation__name")
+        return searched(self, text, *names, exactly=Q(pk__in=called))
+
+    def for_call(self):
+        """With all around it that a call may read once it is let in, in one query."""
+        return self.select_related(
+            "app", "owner", "organisation__environment", "mandate__accountant"
         )
 
     def for_list(self):
@@ -130,7 +141,7 @@ class ConnectionQuerySet(StandingQuerySet):
         ended = Case(
             When(
                 retired_at__isnull=True,
-                ends_at__lte=timezone.now(),
+                ends_at__lte=Now(),
                 then=Value(KeySet.Retired.EXPIRED),
             ),
             default=F("retired_because"),
@@ -169,9 +180,12 @@ class Connection(Standing, models.Model):
         REVOKED = "revoked", _("Revoked")
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="connections")
+    organisation = models.ForeignKey(
+        Organisation, models.PROTECT, db_index=False, related_name="connections"
+    )
     number = models.PositiveIntegerField(editable=False)
-    app = models.ForeignKey(App, models.PROTECT, related_name="connections")
+    # An index of its own would lead SQLite to all connections of a package.
+    app = models.ForeignKey(App, models.PROTECT, db_index=False, related_name="connections")
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.KEYS, editable=False)
     name = models.CharField(_("name of the key"), max_length=60)
     administration = models.CharField(_("administration"), max_length=60, blank=True)
@@ -198,10 +212,36 @@ class Connection(Standing, models.Model):
     )
 
     objects = ConnectionQuerySet.as_manager()
+    searched = ["name"]
 
     class Meta:
         indexes = [
-            models.Index(fields=["organisation", "-created_at", "-id"], name="connection_newest")
+            models.Index(fields=["organisation", "app"], name="connection_of_package"),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(deleted_at__isnull=True),
+                name="connections_newest",
+            ),
+            models.Index(
+                fields=["organisation", "-created_at", "-id"],
+                condition=Q(deleted_at__isnull=True),
+                name="connection_newest",
+            ),
+            models.Index(
+                fields=["owner", "-created_at", "-id"],
+                condition=Q(deleted_at__isnull=True),
+                name="connection_of_owner",
+            ),
+            models.Index(
+                fields=["organisation", "-created_at", "-id"],
+                condition=Q(paused_at__isnull=False),
+                name="connection_paused",
+            ),
+            models.Index(
+                fields=["organisation", "-created_at", "-id"],
+                condition=Q(revoked_at__isnull=False, deleted_at__isnull=True),
+                name="connection_revoked",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -242,7 +282,12 @@ class Connection(Standing, models.Model):
     @property
     def key(self):
         """What the key was given."""
-        return None if self.access == Access.ALL else frozenset(self.functions)
+        return self.given(self.access, self.functions)
+
+    @staticmethod
+    def given(access, functions):
+        """The part that a key of this access has; None for all (R27)."""
+        return None if access == Access.ALL else frozenset(functions)
 
     def is_managed_by(self, user):
         """Whether people of the user's environment may change it: a partner's only what is theirs (R34).

@@ -65,8 +65,7 @@ def catalogue() -> dict[str, ApiFunction]:
 
 def functions_of(names) -> list[ApiFunction]:
     """The functions of these names in the order of the catalogue; a query only for names that are added."""
-    names = set(names)
-    others = names - FUNCTIONS.keys()
+    others = [name for name in names if name not in FUNCTIONS]
     added = _built(AddedFunction.objects.filter(name__in=others)) if others else {}
     return [*in_order(names), *added.values()]
 

@@ -2,13 +2,13 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Membership, User
+from accounts.models import User
 from connections import keys
-from connections.models.further import FurtherOrganisation
+from portal.prepared import Now
 
 
 class KeySetQuerySet(models.QuerySet):
@@ -18,7 +18,7 @@ class KeySetQuerySet(models.QuerySet):
 
     def live(self):
         """Those that a call is let in with now."""
-        return self.kept().filter(Q(ends_at__isnull=True) | Q(ends_at__gt=timezone.now()))
+        return self.kept().filter(Q(ends_at__isnull=True) | Q(ends_at__gt=Now()))
 
     def current(self):
         return self.filter(retired_at__isnull=True, rotated_at__isnull=True)
@@ -51,31 +51,6 @@ class KeySetQuerySet(models.QuerySet):
         for number, pepper in settings.PEPPERS.keys.items():
             tags |= Q(pepper=number, leak_tag=keys.leak_tag(secret.reveal(), pepper=pepper))
         return self.live().filter(tags)
-
-    def of_token(self, token: keys.Secret):
-        """The key set whose SecurityToken this is, dead or alive, with the scopes and end of the token."""
-        digest = keys.token_digest(token.reveal())
-        return self.filter(tokens__digest=digest).annotate(
-            token_scopes=F("tokens__scopes"),
-            token_since=F("tokens__created_at"),
-            token_ends=F("tokens__expires_at"),
-        )
-
-    def for_call(self):
-        """With all that a call's checks read, in one query."""
-        members = Membership.objects.filter(
-            user=OuterRef("connection__owner"), organisation=OuterRef("connection__organisation")
-        )
-        return self.select_related(
-            "connection__app",
-            "connection__owner",
-            "connection__organisation__environment",
-            "connection__mandate__accountant",
-        ).annotate(
-            owner_is_member=Exists(members),
-            owner_accesses=Subquery(members.values("accesses")[:1]),
-            is_shared=Exists(FurtherOrganisation.objects.filter(connection=OuterRef("connection"))),
-        )
 
 
 class KeySet(models.Model):
@@ -112,9 +87,6 @@ class KeySet(models.Model):
         User, models.PROTECT, null=True, editable=False, related_name="+"
     )
     retired_because = models.CharField(max_length=12, choices=Retired, blank=True, editable=False)
-
-    # Those of the token by which it was found; see `of_token`.
-    token_scopes = token_since = token_ends = None
 
     objects = KeySetQuerySet.as_manager()
 

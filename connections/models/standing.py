@@ -3,9 +3,11 @@
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 
-from accounts.models import Membership, with_integrations
+from accounts.models import Environment, Membership, Organisation, with_integrations
 from accounts.roles import Permission, roles_that_allow
 from connections import rights
+from partners.models import Mandate
+from portal.paging import each_has
 
 
 def payer(organisation, mandate):
@@ -38,9 +40,9 @@ class StandingQuerySet(models.QuerySet):
             mandate__ended_at__isnull=True,
             **{environment: F("mandate__accountant")},
         )
-        return self.with_owner_standing().filter(
+        return self.filter(
             own | through_partnership,
-            owner_is_member=True,
+            each_has(_membership_of(self.owner)),
             **{
                 f"{self.owner}__is_active": True,
                 f"{self.owner}__role__in": roles_that_allow(Permission.MANAGE_KEYS),
@@ -59,9 +61,15 @@ class StandingQuerySet(models.QuerySet):
 
     def of_blocked_sides(self):
         """Those of an environment, or made by an accountancy, that support has blocked."""
-        return self.filter(
-            Q(organisation__environment__blocked_at__isnull=False)
-            | Q(mandate__accountant__blocked_at__isnull=False)
+        return self.filter(self._has_blocked_side())
+
+    @staticmethod
+    def _has_blocked_side():
+        """From the few that are blocked: no row is asked for its environments."""
+        blocked = Environment.objects.filter(blocked_at__isnull=False)
+        clients = Organisation.objects.of_blocked_environments()
+        return Q(organisation__in=clients) | Q(
+            mandate__in=Mandate.objects.filter(accountant__in=blocked)
         )
 
 

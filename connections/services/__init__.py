@@ -109,6 +109,7 @@ from connections.services.connections import (
     revoke,
     revoke_by_support,
     revoke_locked,
+    shared_with,
     take_over,
 )
 from connections.services.keys import (
@@ -173,6 +174,7 @@ __all__ = [
     "revoke_by_support",
     "revoke_locked",
     "rotate",
+    "shared_with",
     "store_logo",
     "take_over",
     "tell_safe_to_end",

@@ -46,6 +46,7 @@ from connections.services.standing import (
 )
 from partners import services as partners
 from partners.models import MandateApp
+from portal.prepared import Given, Prepared
 
 
 @sensitive_variables("pair")
@@ -231,15 +232,14 @@ def remove_organisation(*, connection, organisation, by) -> None:
 
 
 @transaction.atomic
-def report_administration(*, place, name, check=lambda: None) -> Standing:
-    """Keep in which administration the software says that it books at `place`; "" takes it back (R22).
+def report_administration(*, connection, organisation, name, check=lambda: None) -> Standing:
+    """Keep in which administration the software books for `organisation`, as it says; "" takes it back (R22).
 
     What somebody typed in the portal stays. `check` is called inside the transaction; it locks the
     connection, and refuses by raising when it is not used for that organisation any more.
     """
     check()
-    places = places_of(getattr(place, "connection", place))
-    place = next(it for it in places if it.organisation == place.organisation)
+    place = next(it for it in places_of(connection) if it.organisation == organisation)
     if place.reported != name:
         place.reported = name
         place.save(update_fields=["reported"])
@@ -321,9 +321,19 @@ def refuse_conflicts(organisation, app, administration, *, confirmed) -> None:
 
 def live_places_at(organisation) -> list[Standing]:
     """All that is connected to `organisation` now: its connections, and those of others used for it too."""
-    connections = Connection.objects.live().filter(organisation=organisation)
-    further = FurtherOrganisation.objects.live().filter(organisation=organisation)
-    return [*connections.for_list().order_by("pk"), *further.for_list()]
+    return [*_CONNECTIONS_AT.rows(organisation=organisation.pk), *shared_with(organisation)]
+
+
+def shared_with(organisation) -> list[FurtherOrganisation]:
+    """The live connections of other organisations that are used for this one too (R15)."""
+    return _FURTHER_AT.rows(organisation=organisation.pk)
+
+
+_AT = {"organisation": Given("organisation")}
+_CONNECTIONS_AT = Prepared(
+    lambda: Connection.objects.live().filter(**_AT).for_list().order_by("pk")
+)
+_FURTHER_AT = Prepared(lambda: FurtherOrganisation.objects.live().filter(**_AT).for_list())
 
 
 def refuse_stopped_for(organisation, owner) -> None:

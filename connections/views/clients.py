@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.db.models import Exists, OuterRef, Q
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.utils.dateformat import format as format_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,7 +21,7 @@ from partners.forms import AssignForm, ColleaguesForm
 from partners.models import Mandate, Partnership
 from partners.services import to_be_reminded
 from portal.htmx import render_part
-from portal.paging import page_of
+from portal.paging import count, page_of
 from portal.tables import csv_answer
 
 EVENTS_SHOWN = 20
@@ -33,23 +34,45 @@ def clients(request):
     """Clients × packages, one word in each cell (R35)."""
     filters = ClientsFilterForm(request.GET, environment=request.user.environment)
     found = filters.narrow(Mandate.objects.seen_by(request.user))
-    page = page_of(request, portfolio.with_cells(found), by="name")
+    if request.htmx.target == "words":
+        return _words(request, filters)
+    rows = Mandate.objects.select_related("organisation")
+    page = page_of(request, found, by="name", size=portfolio.PAGE, rows=rows)
     columns = filters.columns()
-    portfolio.lay_out(page.rows, columns)
+    has_others = filters.has_other_packages(columns)
+    may_assign = request.user.may(Permission.MANAGE_PARTNERS)
     context = {
         "filters": filters,
         "page": page,
-        "count": found.count(),
+        "count": page.count(found),
         "columns": columns,
-        "other_packages": filters.has_other_packages(columns),
+        "rows": portfolio.rows_of(page.rows, columns, has_others=has_others, may_assign=may_assign),
+        "other_packages": has_others,
         "may_send": request.user.environment.may_send_requests,
-        "may_assign": request.user.may(Permission.MANAGE_PARTNERS),
+        "may_assign": may_assign,
         "assign_form": AssignForm(environment=request.user.environment),
-        "to_be_reminded": to_be_reminded(request.user).count(),
-        # Only the whole page counts all clients; a search in it does not change what needs attention.
-        "counts": [] if request.htmx else portfolio.counts(Mandate.objects.seen_by(request.user)),
+        "to_be_reminded": count(to_be_reminded(request.user)),
+        # Counting all clients takes longer than the page, so it is asked for apart.
+        "counts": _counts(request) if "words" in request.GET else None,
     }
-    return render_part(request, "connections/clients.html", "connections/_clients.html", context)
+    response = render_part(
+        request, "connections/clients.html", "connections/_clients.html", context
+    )
+    patch_vary_headers(response, ["HX-Target"])
+    return response
+
+
+def _words(request, filters):
+    """How many cells are in each word, alone."""
+    context = {"counts": _counts(request), "filters": filters}
+    response = render(request, "connections/_words.html", context)
+    patch_vary_headers(response, ["HX-Request", "HX-Target"])
+    return response
+
+
+def _counts(request):
+    """Of all clients: a search does not change what needs attention."""
+    return portfolio.counts(Mandate.objects.seen_by(request.user))
 
 
 @environment_page(Permission.SEND_REQUESTS)
@@ -81,9 +104,8 @@ def clients_csv(request):
 def client(request, mandate):
     """One client: what is missing on the way to its keys (R3), its requests, connections and colleagues."""
     user = request.user
-    mandates = portfolio.with_cells(Mandate.objects.seen_by(user))
+    mandates = Mandate.objects.seen_by(user).select_related("organisation", "partnership")
     mandate = get_object_or_404(mandates, uuid=mandate)
-    portfolio.lay_out([mandate], [])
     organisation = _organisation(mandate, user)
     checklist = keys_checklist(user, request_line=request_line(mandate), organisation=organisation)
     may_enter = all(line.ok for line in checklist) and organisation is not None
@@ -95,7 +117,9 @@ def client(request, mandate):
         "organisation": organisation,
         "checklist": checklist,
         "may_enter": may_enter,
-        "packages": [cell for cell in mandate.more if not (may_enter and cell.number)],
+        "packages": [
+            cell for cell in portfolio.cells_of(mandate) if not (may_enter and cell.number)
+        ],
         "connections": Connection.objects.listed()
         .filter(organisation=organisation)
         .for_list()

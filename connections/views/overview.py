@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
+from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -16,10 +17,11 @@ from accounts.models import Organisation, User
 from accounts.roles import Permission
 from connections import services
 from connections.forms import FilterForm
-from connections.models import CallCount, Connection, FurtherOrganisation
+from connections.models import CallCount, Connection
+from connections.rows import PAGE, rows_of
 from partners.models import Mandate
 from portal.htmx import render_part
-from portal.paging import page_of
+from portal.paging import count, page_of
 
 SHOWN = 5
 UNUSED_AFTER = timedelta(hours=24)
@@ -66,14 +68,12 @@ def overview_of(request, organisation):
 def _overview(request, connections, organisation=None):
     form = FilterForm(request.GET)
     found = form.applied_to(connections.listed())
-    page = page_of(request, found.for_list(), by="-created_at")
-    for row in page.rows:
-        row.may_manage = row.is_managed_by(request.user)
-    shared = FurtherOrganisation.objects.live().filter(organisation=organisation).for_list()
+    page = page_of(request, found, by="-created_at", size=PAGE)
     context = {
-        "places": shared if organisation else [],
+        "places": services.shared_with(organisation) if organisation else [],
         "page": page,
-        "count": found.count(),
+        "rows": rows_of(page.rows, request.user, get_token(request), organisation),
+        "count": page.count(found),
         "form": form,
         "organisation": organisation,
         "hindrances": _hindrances(request.user, organisation),
@@ -117,8 +117,8 @@ def _state_of(connections, user):
         within_reach | Q(key_set__connection__mandate__in=looked_after)
     )
     return {
-        "active": connections.working().count(),
-        "never_used": connections.never_used().count(),
+        "active": count(connections.working()),
+        "never_used": count(connections.never_used()),
         "refused": refused.of_today().aggregate(calls=Sum("calls", default=0))["calls"],
         "refusing": refused.with_live_keys()
         .of_today()

@@ -35,10 +35,10 @@ from portal.paging import page_of
 def api_access(request, pk):
     """The keys that live on this user, and what the user may do in each organisation."""
     person = _person(request, pk)
-    connections = Connection.objects.listed().filter(owner=person).for_list()
+    connections = Connection.objects.listed().filter(owner=person)
     if person.environment != request.user.environment:
         connections = connections.filter(organisation__environment=request.user.environment)
-    page = page_of(request, connections, by="-created_at")
+    page = page_of(request, connections, by="-created_at", rows=Connection.objects.for_list())
     within_reach = set(_organisations(request.user, person).values_list("pk", flat=True))
     for row in page.rows:
         row.may_manage = row.organisation_id in within_reach and row.is_managed_by(request.user)

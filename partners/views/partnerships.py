@@ -30,7 +30,8 @@ def partners(request):
     filters = SearchForm(request.GET)
     environment = request.user.environment
     found = filters.narrow(Partnership.objects.of(environment))
-    page = page_of(request, found.select_related("accountant", "client"), by="-started_at")
+    rows = Partnership.objects.select_related("accountant", "client")
+    page = page_of(request, found, by="-started_at", rows=rows)
     for row in page.rows:
         row.partner = row.other(environment)
         row.is_client = row.client_id != environment.pk

@@ -57,7 +57,9 @@ def received(request):
     found = filters.narrow(AuthorisationRequest.objects.received_by(environment))
     context = {
         "filters": filters,
-        "page": page_of(request, found.for_list(), by="-created_at"),
+        "page": page_of(
+            request, found, by="-created_at", rows=AuthorisationRequest.objects.for_list()
+        ),
         "may_send": environment.may_send_requests and request.user.may(Permission.SEND_REQUESTS),
     }
     return render_part(request, "partners/received.html", "partners/_received.html", context)

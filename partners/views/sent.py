@@ -37,7 +37,9 @@ def sent(request):
     found = filters.narrow(AuthorisationRequest.objects.seen_by(request.user))
     context = {
         "filters": filters,
-        "page": page_of(request, found.for_list(), by="-created_at"),
+        "page": page_of(
+            request, found, by="-created_at", rows=AuthorisationRequest.objects.for_list()
+        ),
         "may_send": request.user.environment.may_send_requests,
     }
     return render_part(request, "partners/sent.html", "partners/_sent.html", context)

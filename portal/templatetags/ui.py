@@ -1,6 +1,7 @@
-"""The template tags of the portal's face: icons, code, moments and the chart of calls."""
+"""The template tags of the portal's face: icons, code, moments, rows and the chart of calls."""
 
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
@@ -8,8 +9,10 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.html import format_html
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from portal.rows import Row, fill
 from portal.support import whom_to_ask
 
 register = template.Library()
@@ -20,6 +23,7 @@ CHART_DAY = 10
 
 
 @register.simple_tag
+@lru_cache(200)
 def icon(key):
     """Draw the shape `key` of the sprite; it says nothing to a screen reader."""
     return format_html(
@@ -30,6 +34,13 @@ def icon(key):
 
 
 register.simple_tag(whom_to_ask)
+register.simple_tag(fill, name="rows")
+
+
+@register.simple_tag
+def filled(template, **texts):
+    """A part of the page that is the same for everybody but for these texts, which it prints."""
+    return fill(template, [Row({}, texts)])
 
 
 @register.simple_block_tag
@@ -62,24 +73,38 @@ def ago(moment):
         return ""
     local = timezone.localtime(moment)
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
+        '<time datetime="{}" title="{}, {}">{}</time>',
         local.isoformat(timespec="seconds"),
-        format_date(local, "j F Y, H:i:s"),
+        written(local, "j F Y"),
+        local.time().isoformat(timespec="seconds"),
         _in_words(local),
     )
+
+
+def written(day, form):
+    """The date of `day` in this form of Django's, in the language of the page."""
+    return _written(day.year, day.month, day.day, form, get_language())
+
+
+@lru_cache(1000)  # the rows of a list say the same few days
+def _written(year, month, day, form, _language):
+    return format_date(date(year, month, day), form)
 
 
 def _in_words(moment):
     now = timezone.now()
     distance = abs(now - moment)
     if distance >= timedelta(days=7):
-        return format_date(moment, _("j M Y"))
+        return written(moment, _("j M Y"))
     if distance < timedelta(days=1):
         return naturaltime(moment)
-    whole_days = timedelta(days=distance.days)
-    if moment < now:
-        return naturaltime(now - whole_days)
-    return naturaltime(now + whole_days + timedelta(seconds=1))
+    return _days_away(distance.days if moment > now else -distance.days, get_language())
+
+
+@lru_cache(100)
+def _days_away(days, _language):
+    a_moment_longer = timedelta(seconds=1 if days > 0 else 0)
+    return naturaltime(timezone.now() + timedelta(days=days) + a_moment_longer)
 
 
 @register.filter

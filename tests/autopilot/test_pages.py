@@ -184,6 +184,7 @@ def test_one_line_and_many_take_the_same_number_of_queries(
     where = about(autopilot, page) if page == "journal" else autopilot.get_absolute_url()
     arrive("1")
     pushing.push_next()
+    client.get(where)  # the first page of a session writes down that it was seen
     with CaptureQueriesContext(database) as of_one:
         client.get(where)
     arrive(*map(str, range(2, 6)))

@@ -50,6 +50,7 @@ def test_ctrl_v_and_a_click_connect(browse, bakery, script):
     page = browse(java_script_enabled=script)
     copy(page, text_of(bakery))
     page.goto("/books/connect/")
+    expect(page.get_by_label("Paste the text")).to_be_focused()
     page.keyboard.press("Control+V")
     if not script:
         page.get_by_role("button", name="Read").click()
@@ -68,6 +69,7 @@ def test_a_typing_error_is_said_at_once_and_mended_in_place(browse, bakery):
     page = browse()
     copy(page, text.replace("SECRET_KEY:kps_", "SECRET_KEY:kps_x"))
     page.goto("/books/connect/")
+    expect(page.get_by_label("Paste the text")).to_be_focused()
     page.keyboard.press("Control+V")
     expect(page.get_by_text("The Secret has a typing error.")).to_be_visible()
 

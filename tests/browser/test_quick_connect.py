@@ -241,6 +241,7 @@ def test_on_plain_http_the_loop_is_the_same(browser_type, live_server, settings,
         with context.expect_page() as opened:
             button(page).click()
         books = opened.value
+        books.wait_for_load_state()  # its script reads what is pasted
         books.get_by_label("Paste the text").press("Control+V")
 
         expect(books.get_by_text("recognised")).to_be_visible()

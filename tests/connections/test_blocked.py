@@ -10,8 +10,9 @@ from django.urls import reverse
 from accounts import blocking
 from accounts.refusals import EnvironmentBlocked
 from connections import catalogue, portfolio, services
-from connections.api import Call
+from connections.api import admitted
 from connections.autopilot import pushing
+from connections.callers import by_app_key
 from connections.errors import ENVIRONMENT_BLOCKED, ApiError
 from connections.invoices import reoffers
 from connections.invoices import services as invoices
@@ -151,9 +152,8 @@ def test_keys_for_several_organisations_stop_for_the_blocked_one_alone(made, ask
 
 
 def test_a_slow_upload_does_not_commit_after_the_block(made, side):
-    connection, _pair = made
-    key_set = KeySet.objects.for_call().get(connection=connection)
-    call = Call(key_set, now(connection))
+    connection, pair = made
+    call = admitted(by_app_key(pair.app_key), None)
     block(side)
 
     with pytest.raises(ApiError) as refused:
@@ -245,7 +245,7 @@ def test_an_accountant_sees_that_a_client_is_blocked(browser_of, made, asker, bo
     visitor = browser_of(boss)
     block(member.user.environment)
 
-    clients = visitor.get(CLIENTS)
+    clients = visitor.get(CLIENTS, {"words": ""})
     pages = [
         visitor.get(url).content.decode()
         for url in (
@@ -282,7 +282,7 @@ def test_a_cell_says_blocked_where_another_accountancy_is_blocked(browser_of, bo
 
     block(other.environment)
 
-    counts = dict(browser_of(boss).get(CLIENTS).context["counts"])
+    counts = dict(browser_of(boss).get(CLIENTS, {"words": ""}).context["counts"])
     assert counts[portfolio.Word.BLOCKED] == 1
 
 

@@ -72,9 +72,9 @@ def test_pages_follow_each_other_under_the_same_number_of_queries(
     made = [OrganisationFactory(name=f"Molen {n}").organisation_id for n in range(5)]
     software.get("", q="molen")
 
-    with django_assert_num_queries(8):  # the gate, the page, its addresses; five count the call
+    with django_assert_num_queries(11):  # the gate, three look, the page, its addresses; five count
         first = software.get("", q="molen", limit=2)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(11):
         second = software.get("", q="molen", limit=3, next=first.json()["next"])
 
     assert ids(first) + ids(second) == made

@@ -1,6 +1,7 @@
 """A new pepper: what is called moves to it, what is not keeps the old one (decision 35)."""
 
 import uuid
+from dataclasses import asdict
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -36,13 +37,6 @@ def connected():
 @pytest.fixture
 def software(connected):
     return Software(connected[1], connected[0].organisation)
-
-
-@pytest.fixture
-def written_later(settings):
-    settings.CALLS_FLUSH_SECONDS = 3600
-    yield
-    CALLS.flush()
 
 
 def pepper_of(connection):
@@ -122,7 +116,7 @@ def test_no_secret_waits_for_the_move(turn, connected, software, written_later):
 
     software.me()
 
-    waiting = repr(CALLS._moving) + repr([row.__dict__ for row, _ in CALLS._moving.values()])
+    waiting = repr(CALLS._moving) + repr([asdict(row) for row, _ in CALLS._moving.values()])
     CALLS.flush()
     assert "secret_digest" in waiting
     assert connected[1].secret.reveal() not in waiting

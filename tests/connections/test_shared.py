@@ -314,7 +314,9 @@ def test_a_second_connection_beside_an_administration_that_only_the_software_tol
     owner, clients
 ):
     connection, _pair = connect(owner, clients[0].organisation)
-    services.report_administration(place=listed(connection), name="told")
+    services.report_administration(
+        connection=connection, organisation=connection.organisation, name="told"
+    )
 
     with pytest.raises(services.AlreadyConnected):
         connect(owner, clients[0].organisation, connection.app)
@@ -325,7 +327,9 @@ def test_who_takes_the_first_place_never_meets_a_connection_of_its_own(owner, cl
     connection, pair = connect(owner, first.organisation)
     add(connection, heir.organisation, owner)
     further = services.places_of(connection)[1]
-    services.report_administration(place=further, name="told")
+    services.report_administration(
+        connection=connection, organisation=further.organisation, name="told"
+    )
     with pytest.raises(services.AlreadyConnected):
         connect(heir.user, heir.organisation, connection.app)
 

@@ -4,7 +4,8 @@ import pytest
 
 from accounts.models import Organisation
 from connections import services
-from connections.api import Call
+from connections.api import admitted
+from connections.callers import by_app_key
 from connections.errors import ApiError
 from connections.invoices import services as invoices
 from connections.invoices.models import Document, Invoice
@@ -267,10 +268,11 @@ def test_lists_cost_the_same_with_one_and_with_three_rows(
 
 def test_a_key_revoked_while_the_upload_came_in_stores_nothing(seller, buying):
     connection = Connection.objects.for_list().get(organisation__registration_number="71234561")
-    admitted = Call(KeySet.objects.get(connection=connection), connection)
+    app_key = KeySet.objects.get(connection=connection).app_key
+    call = admitted(by_app_key(app_key), None)
     services.revoke(connection=connection, by=connection.owner)
 
     with pytest.raises(ApiError):
-        invoices.send(xml=invoice(), through=connection, check=admitted.still_open)
+        invoices.send(xml=invoice(), through=connection, check=call.still_open)
 
     assert not Invoice.objects.exists()

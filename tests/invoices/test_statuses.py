@@ -4,7 +4,8 @@ import pytest
 
 from accounts.events.models import Action, Event
 from connections import services as connections
-from connections.api import Call
+from connections.api import admitted
+from connections.callers import by_app_key
 from connections.errors import ApiError
 from connections.invoices import services
 from connections.invoices.models import StatusChange
@@ -122,13 +123,11 @@ def test_the_sender_cannot_set_it(sellers_software, sent):
 
 def test_a_key_revoked_meanwhile_sets_nothing(buyer, sent):
     connection = Connection.objects.for_list().get(pk=buyer.pk)
-    admitted = Call(KeySet.objects.get(connection=connection), connection)
+    call = admitted(by_app_key(KeySet.objects.get(connection=connection).app_key), None)
     connections.revoke(connection=connection, by=connection.owner)
 
     with pytest.raises(ApiError):
-        services.set_status(
-            invoice=sent, status="paid", through=connection, check=admitted.still_open
-        )
+        services.set_status(invoice=sent, status="paid", through=connection, check=call.still_open)
 
     assert StatusChange.objects.count() == 1
 

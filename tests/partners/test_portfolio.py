@@ -174,6 +174,21 @@ def test_the_page_counts_every_word_of_all_clients(boss, everybody):
     assert set(counted) == set(WORDS.values())
 
 
+@pytest.mark.parametrize(
+    ("query", "headers"), [("?words=1", {}), ("", {"HX-Request": "true", "HX-Target": "words"})]
+)
+def test_words_are_counted_after_the_page_or_by_a_link(browser_of, boss, everybody, query, headers):
+    browser = browser_of(boss)
+
+    first, words = browser.get(CLIENTS).text, browser.get(CLIENTS + query, headers=headers).text
+
+    assert 'hx-trigger="load"' in first
+    assert 'hx-trigger="load"' not in words
+    for word in set(WORDS.values()):
+        counted = f"{word.label} <b>{list(everybody.values()).count(word)}</b>"
+        assert (counted in first, counted in words) == (False, True)
+
+
 def test_a_word_and_a_package_are_asked_together(browser_of, boss, asker, app):
     both = let_in(asker, app=app)
     member = MembershipFactory(user__administrator=True)

@@ -33,7 +33,6 @@ from connections import services
 from connections.models import KeySet
 from partners.models import Partnership
 from portal import backups
-from portal.backups import unpooled
 from portal.management.commands import work
 from tests.factories import AppFactory, MembershipFactory, UserFactory, connect, let_in
 from tests.serving import Caller, environment_of, serving, wait_until
@@ -130,7 +129,6 @@ def install(tmp_path, settings):
             settings.PORTAL_DATA, settings.PORTAL_JOURNAL = data, data / "journal"
             settings.PORTAL_BACKUPS = data / "backups"
             if ON_POSTGRESQL:
-                stack.enter_context(unpooled())
                 name = stack.enter_context(own_database())
             else:
                 name = data / "portal.sqlite3"
@@ -549,7 +547,7 @@ def test_a_restore_that_is_killed_leaves_the_old_database_whole(install):
 
 
 def test_the_commands_work_as_the_operator_calls_them(install):
-    """With the connections of a process of its own, which on PostgreSQL are those of a pool."""
+    """With the connections of a process of its own."""
     connection, old = connect()
     here = install()
     database.close()

@@ -10,7 +10,7 @@ import redis
 from django.core.cache import caches
 from django.urls import reverse
 
-from portal import cache
+from portal import shared_cache as cache
 from tests.factories import connect
 from tests.serving import free_port
 from tests.software import Software
@@ -38,8 +38,12 @@ def redis_server(port):
 def counted_in_redis(settings, monkeypatch):
     """The address of a Redis of this test's own, which both caches use."""
     monkeypatch.setattr(cache, "LEFT_ALONE", 0.2)
+    cache.Memory("", {}).clear()
     port = free_port()
-    in_redis = {"BACKEND": "portal.cache.RedisOrMemory", "LOCATION": f"redis://127.0.0.1:{port}/0"}
+    in_redis = {
+        "BACKEND": "portal.shared_cache.RedisOrMemory",
+        "LOCATION": f"redis://127.0.0.1:{port}/0",
+    }
     settings.CACHES = {"default": in_redis, "limits": in_redis}
     return port
 
@@ -47,17 +51,19 @@ def counted_in_redis(settings, monkeypatch):
 def test_limits_are_counted_in_redis_and_in_memory_while_it_is_away(counted_in_redis):
     counter = caches["limits"]
     with redis_server(counted_in_redis):
-        counter.add("calls", 0, 60)
-        assert [counter.incr("calls"), counter.incr("calls")] == [1, 2]
-        assert redis.Redis(port=counted_in_redis).get(":1:calls") == b"2"
+        assert [counter.count(["key", "organisation"], 7), counter.count(["key"], 7)] == [
+            [1, 1],
+            [2],
+        ]
+        assert counter.count(["key"], 8) == [1]
+        assert redis.Redis(port=counted_in_redis).get(":1:key:7") == b"2"
 
-    counter.add("calls", 0, 60)
-    assert counter.incr("calls") == 1
+    assert counter.count(["key"], 7) == [1]
 
     time.sleep(0.3)
     with redis_server(counted_in_redis):
-        assert counter.add("calls", 0, 60)
-        assert redis.Redis(port=counted_in_redis).get(":1:calls") == b"0"
+        assert counter.count(["key"], 9) == [1]
+        assert redis.Redis(port=counted_in_redis).ttl(":1:key:9") > 60
 
 
 @pytest.mark.django_db

@@ -189,11 +189,19 @@ def test_a_file_of_variables_that_is_missing_is_refused_with_a_sentence(environm
     assert "PORTAL_SETTINGS_FILE cannot be read: " in done.stderr
 
 
-def page(portal, path):
-    """Its status, asked over a line of its own."""
+def page(portal, path, tries=2):
+    """Its status, asked over a line of its own.
+
+    One that a process took in its last instant, before anything was asked, it closes; clients ask again then.
+    """
     with closing(http.client.HTTPConnection(portal.url[7:-1], timeout=30)) as line:
         line.request("GET", path)
-        return line.getresponse().status
+        try:
+            return line.getresponse().status
+        except http.client.RemoteDisconnected:
+            if tries == 1:
+                raise
+            return page(portal, path, tries - 1)
 
 
 def release(folder, environment):

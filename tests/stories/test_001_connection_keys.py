@@ -278,6 +278,7 @@ def test_quick_connect(browse, portal, settings, sanne):
         with page.context.expect_page() as opened:
             page.get_by_role("button", name="Quick Connect", exact=True).click()
         window = opened.value
+        window.wait_for_load_state()  # its script reads what is pasted
         expect(window.get_by_label("Paste the text")).to_be_focused()
         window.keyboard.press("Control+V")
         expect(window.get_by_text("recognised")).to_be_visible()

@@ -55,6 +55,7 @@ def test_from_the_keys_to_the_first_invoice_and_to_the_end(browse, sanne, mill):
         expect(main).to_contain_text("Made, never used.")
 
     with step("The connection window takes both keys with one CTRL+V (R38)."):
+        books.wait_for_load_state()  # its script reads what is pasted
         expect(books.get_by_label("Paste the text")).to_be_focused()
         books.keyboard.press("Control+V")
         expect(books.get_by_text("recognised")).to_be_visible()

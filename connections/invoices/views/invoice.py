@@ -88,7 +88,7 @@ def _page(request, organisation, invoice, form, status=200):
         "contents": ubl.contents(bytes(invoice.document.xml)),
         "history": reversed((told_to_receiver if is_received else told_to_sender)(invoice)),
         "deliveries": deliveries,
-        "delivery": overall(deliveries),
+        "delivery": overall({delivery.state for delivery in deliveries}),
         "form": form if _may_set_status(request.user, organisation, invoice) else None,
         "may_manage_keys": request.user.may(Permission.MANAGE_KEYS),
         "connections": [it for it in fetching if may_offer_to(it, organisation, request.user)],

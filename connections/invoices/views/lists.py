@@ -8,10 +8,11 @@ from accounts.access import environment_page, organisation_page
 from accounts.models import Organisation
 from accounts.roles import Permission
 from connections.functions import FUNCTIONS
-from connections.invoices.deliveries import add_delivery
+from connections.invoices.deliveries import PAGE, add_delivery
 from connections.invoices.forms import ReceivedFilterForm, SentFilterForm
 from connections.invoices.models import Invoice, Reoffer
 from connections.invoices.reoffers import connections_to_offer
+from connections.invoices.rows import rows_of
 from portal.htmx import render_part
 from portal.paging import page_of, query_of
 
@@ -50,8 +51,9 @@ def _of_all(request, box):
     if len(first) == 1:
         page = reverse(f"invoices:{box}-of", args=[first[0].organisation_id])
         return redirect(f"{page}?{request.GET.urlencode()}".rstrip("?"))
-    within_reach = {("receiver" if box == "received" else "sender") + "__in": organisations}
-    return _list(request, box, Invoice.objects.filter(**within_reach), member=bool(first))
+    side = "receiver" if box == "received" else "sender"
+    within_reach = organisations.as_condition(request.user, side)
+    return _list(request, box, Invoice.objects.filter(within_reach), member=bool(first))
 
 
 def _list(request, box, invoices, organisation=None, *, member=True):
@@ -60,19 +62,28 @@ def _list(request, box, invoices, organisation=None, *, member=True):
     found = form.applied_to(invoices)
     may_manage_keys = request.user.may(Permission.MANAGE_KEYS)
     may_reoffer = bool(organisation) and is_received and may_manage_keys
-    page = page_of(request, found.select_related("receiver", "sender"), by="-created_at")
+    if organisation is None:
+        found = found.select_related("receiver" if is_received else "sender")
+    page = page_of(request, found, by="-created_at", size=PAGE)
     if is_received:
         add_delivery(page.rows)
+    connections = connections_to_offer(organisation, request.user) if may_reoffer else []
     context = {
         "page": page,
-        "count": found.count(),
+        "rows": rows_of(
+            page.rows,
+            is_received=is_received,
+            organisation=organisation,
+            can_be_ticked=bool(connections),
+        ),
+        "count": page.count(found),
         "form": form,
         "organisation": organisation,
         "is_member": member,
         "is_received": is_received,
         "may_manage_keys": may_manage_keys,
         "may_reoffer": may_reoffer,
-        "connections": connections_to_offer(organisation, request.user) if may_reoffer else [],
+        "connections": connections,
         "running": _running(organisation) if may_reoffer else None,
         "query": query_of(request),
     }

@@ -82,11 +82,14 @@ class NotReady(CommandError):
 def opened(host, port):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         raise CommandError(
             f"Cannot serve on {host}, port {port} ({error}). Try another port: PORT=8001 make run"
         ) from None
+    # Inherited by every line: or the body of an answer waits 40 ms for the client to confirm the headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 @contextmanager
