@@ -26,7 +26,7 @@ mutants: ## spoil the rights and the roles in every way mutmut knows, and count 
 bench: ## measure it beside others, on SQLite and PostgreSQL (ARGS="--compare FILE": and beside an earlier run)
 	@sh scripts/bench.sh $(ARGS)
 
-bench-quick: ## the same in about four minutes: less of everything
+bench-quick: ## the same in under three minutes: less of everything
 	@sh scripts/bench.sh --quick $(ARGS)
 
 install: ## only make the environment in .venv, with the tools for tests and checks

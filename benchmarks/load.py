@@ -6,6 +6,7 @@ import random
 import statistics
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from pathlib import Path
@@ -115,8 +116,8 @@ class Visits(Case):
 
 def measure(cases, rounds):
     """Let each case run once in each round, in another order every time, after a first try of all."""
-    for case in cases:
-        case.warm_up()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda case: case.warm_up(), cases))
     time.sleep(max(case.afterwards for case in cases))
     for _round in range(rounds):
         for case in DICE.sample(cases, len(cases)):

@@ -35,6 +35,13 @@ def sign_in(page, email, password=PASSWORD):
     page.get_by_role("button", name="Sign In", exact=True).click()
 
 
+def create_keys(page):
+    """Create the keys of the open form; their page is there, and its scripts listen."""
+    page.get_by_role("button", name="Create keys").click()
+    page.get_by_label("Secret", exact=True).wait_for()
+    page.wait_for_load_state()
+
+
 def pasted(page):
     """What CTRL+V brings in another window of this browser: the clipboard as it is."""
     window = page.context.new_page()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Error, expect
 
 from connections.models import KeySet
-from tests.browsing import pasted, session_of
+from tests.browsing import create_keys, pasted, session_of
 from tests.conftest import CHROMIUM, FLAGS
 from tests.factories import PASSWORD, AppFactory, MembershipFactory, UserFactory, connect
 
@@ -153,7 +153,7 @@ def test_copying_on_plain_http(browser_type, live_server, settings, user, yuki):
         context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
         page = context.new_page()
         create_page(page, user, yuki)
-        page.get_by_role("button", name="Create keys").click()
+        create_keys(page)
         assert page.evaluate("navigator.clipboard") is None
 
         copied = {}

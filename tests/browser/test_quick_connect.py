@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from connections import keys
 from connections.books import paste
-from tests.browsing import pasted, session_of
+from tests.browsing import create_keys, pasted, session_of
 from tests.conftest import CHROMIUM, FLAGS
 from tests.factories import AppFactory, MembershipFactory
 
@@ -32,7 +32,7 @@ def keys_page(page, user, app):
     """Create keys for `app`; answer the beginning and the end of the text that belongs on the clipboard."""
     organisation = user.memberships.get().organisation.organisation_id
     page.goto(f"/organisations/{organisation}/connections/new/{app.pk}/")
-    page.get_by_role("button", name="Create keys").click()
+    create_keys(page)
     app_key = page.get_by_label("App Key", exact=True).input_value()
     secret = page.get_by_label("Secret", exact=True).input_value()
     return f"APP_KEY:{app_key};SECRET_KEY:{secret};EMAIL_ID:", f";COMPANY_ID:{organisation};"

@@ -12,7 +12,7 @@ from accounts.mail.models import Mail
 from accounts.models import Membership, Organisation, User
 from accounts.services import change_role
 from partners.models import Mandate
-from tests.browsing import pasted, sign_in
+from tests.browsing import create_keys, pasted, sign_in
 from tests.factories import (
     PASSWORD,
     AppFactory,
@@ -123,7 +123,7 @@ def test_an_accountant_asks_is_accepted_and_connects_the_client(browse, portal, 
         page.get_by_role("link", name="Yuki").click()
 
     with step("Generate the connection keys (App Key and Secret)."):
-        page.get_by_role("button", name="Create keys").click()
+        create_keys(page)
         expect(page.get_by_role("heading", level=1)).to_have_text("Your keys for Yuki are ready")
 
     with step("Copy the Secret immediately: it is only shown once."):
@@ -146,7 +146,7 @@ def test_an_accountant_asks_is_accepted_and_connects_the_client(browse, portal, 
 
     with step("In that case create a new set of connection keys for the relevant organisation."):
         page.get_by_role("link", name="Create new keys").click()
-        page.get_by_role("button", name="Create keys").click()
+        create_keys(page)
         new = Package(portal, *copied_keys(page), bakery.organisation_id)
 
     with step("The old keys are automatically invalidated"):

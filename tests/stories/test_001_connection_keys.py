@@ -58,6 +58,8 @@ def create_keys(page, organisation):
 
 def enter_keys(page):
     """Copy each part from the page and paste it into the settings of the software."""
+    page.get_by_role("button", name="Copy App Key").wait_for()
+    page.wait_for_load_state()  # its scripts listen
     values = []
     for button in ("Copy App Key", "Copy Secret", "Copy ID"):
         page.get_by_role("button", name=button).click()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browsing import pasted, sign_in
+from tests.browsing import create_keys, pasted, sign_in
 from tests.factories import AppFactory, MembershipFactory
 from tests.stories.package import Package
 from tests.stories.steps import step
@@ -39,7 +39,7 @@ def logo():
 
 
 def keys_of(page):
-    page.get_by_role("button", name="Create keys").click()
+    create_keys(page)
     page.get_by_role("button", name="Copy both").click()
     expect(page.get_by_role("status").filter(has_text="Copied")).not_to_have_count(0)
     return [line.partition(": ")[2] for line in pasted(page).splitlines()]

@@ -6,7 +6,7 @@ The receiving shop is Koppel Books; the part before, on the pages of the portal,
 import pytest
 from playwright.sync_api import expect
 
-from tests.browsing import sign_in
+from tests.browsing import create_keys, sign_in
 from tests.factories import AppFactory, MembershipFactory, connect, organisation_at
 from tests.invoices.documents import invoice
 from tests.stories.package import Package
@@ -38,7 +38,7 @@ def copy_keys(page, shopkeeper):
     sign_in(page, shopkeeper.email)
     page.get_by_role("link", name="Create new connection").click()
     page.get_by_role("link", name="Koppel Books").click()
-    page.get_by_role("button", name="Create keys").click()
+    create_keys(page)
     page.get_by_role("button", name="Copy both").click()
     expect(page.get_by_role("status").filter(has_text="Copied")).not_to_have_count(0)
 

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from accounts.models import User
 from accounts.roles import Role
 from connections.functions import FUNCTIONS
-from tests.browsing import sign_in
+from tests.browsing import create_keys, sign_in
 from tests.factories import (
     AppFactory,
     EnvironmentFactory,
@@ -49,7 +49,7 @@ def employee(organisation):
 def create(page, access, name):
     page.get_by_label(access).check()
     page.get_by_label("Name of the key").fill(name)
-    page.get_by_role("button", name="Create keys").click()
+    create_keys(page)
 
 
 def keys_of(page):

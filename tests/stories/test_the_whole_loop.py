@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browsing import sign_in
+from tests.browsing import create_keys, sign_in
 from tests.factories import AppFactory, MembershipFactory, connect, organisation_at
 from tests.invoices.documents import invoice
 from tests.stories.package import Package
@@ -38,7 +38,7 @@ def test_from_the_keys_to_the_first_invoice_and_to_the_end(browse, sanne, mill):
     with step("Create: choose the package, name the key, create: App Key and Secret appear (R13)."):
         page.get_by_role("link", name="Create new connection").click()
         page.get_by_role("link", name="Koppel Books").click()
-        page.get_by_role("button", name="Create keys").click()
+        create_keys(page)
         expect(page.get_by_role("heading", level=1)).to_have_text(
             "Your keys for Koppel Books are ready"
         )
