@@ -15,8 +15,7 @@ static_files_are_old() {
     [ ! -e "$manifest" ] || [ -n "$(find static .venv/.installed-* -newer "$manifest")" ]
 }
 
-# The system checks are those of `serve`: once.
-$python manage.py migrate --verbosity 0 --skip-checks
+# The system checks are those of `serve`: once. What is new in the database, `demo` brings.
 if static_files_are_old; then
     $python manage.py collectstatic --verbosity 0 --noinput --skip-checks
 fi
