@@ -20,9 +20,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
 from accounts.adapter import SIGNED_IN_AT
-from accounts.models import Membership, Organisation, Plan, User
+from accounts.models import GivenReader, Membership, Organisation, Plan, User
 from accounts.roles import OPEN_TO_PARTNERS, Permission, roles_that_allow
-from portal.prepared import Given, GivenText, Prepared
+from portal.prepared import GivenText, Prepared
 from portal.support import whom_to_ask
 
 PEOPLE_NAMED = 5
@@ -151,8 +151,7 @@ def without_nul(text):
 
 
 def _in_sight():
-    reader = Given("user")
-    reader.environment_id = Given("environment")
+    reader = GivenReader()
     own = Membership.objects.filter(organisation=OuterRef("pk"), user=reader)
     return (
         Organisation.objects.in_sight_of(reader)

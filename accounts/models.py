@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from functools import cache
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.exceptions import ValidationError
@@ -18,6 +19,7 @@ from accounts.names import validate_first_name, validate_last_name
 from accounts.registration import REGISTRATION, Country
 from accounts.roles import Permission, Role, allows, roles_that_allow
 from portal.paging import each_has
+from portal.prepared import Among, Given, Prepared
 from portal.search import searched
 
 
@@ -278,7 +280,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
         The others are faster looked up all at once, before the list.
         """
-        return self.memberships.all()[: MANY + 1].count() > MANY
+        return bool(_BEYOND_MANY.rows(user=self.pk))
+
+    def reached(self, function=None):
+        """The primary keys of the organisations that may be entered (R4), by who is no member of many."""
+        found = _reached(function).rows(user=self.pk, environment=self.environment_id)
+        return [pk for (pk,) in found]
 
     @property
     def proved_addresses(self):
@@ -298,6 +305,26 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def event_subject(self):
         return "user", self.pk, self.get_full_name()
+
+
+class GivenReader(Given):
+    """Stands for a user in querysets that are put together once: given as `user` and `environment`.
+
+    What the user has `reached` is given as `organisations`.
+    """
+
+    environment_id = Given("environment")
+
+    def __init__(self, *, is_member_of_many=False, sees_all_clients=False):
+        super().__init__("user")
+        self.is_member_of_many = is_member_of_many
+        self._may = {Permission.MANAGE_PARTNERS: sees_all_clients}
+
+    def may(self, permission):
+        return self._may[permission]
+
+    def reached(self, _function=None):
+        return "organisations"
 
 
 STATUS_FILTERS = {
@@ -344,14 +371,15 @@ class OrganisationQuerySet(models.QuerySet):
             models.Q(let_in__isnull=True) | models.Q(let_do__contains=f'"{function}"')
         )
 
-    def as_condition(self, user, way):
-        """The condition that what stands at the end of `way` is one of these, which `user` reaches.
+    def reached_at(self, way, user, function=None):
+        """The condition that an organisation `reachable_by` the user stands at the end of `way`.
 
         One query more, unless they are many: then each row is asked for its own.
         """
         if user.is_member_of_many:
-            return each_has(self.filter(pk=models.OuterRef(way)))
-        return models.Q(**{f"{way}__in": list(self.values_list("pk", flat=True))})
+            reachable = self.reachable_by(user, function)
+            return each_has(reachable.filter(pk=models.OuterRef(way)))
+        return Among(way, user.reached(function))
 
     def by_name(self):
         return self.order_by("name", "pk")
@@ -478,3 +506,16 @@ class Membership(models.Model):
 
     def __str__(self):
         return f"{self.user} – {self.organisation}"
+
+
+_BEYOND_MANY = Prepared(
+    lambda: (
+        Membership.objects.filter(user=Given("user")).values_list("pk").order_by()[MANY : MANY + 1]
+    )
+)
+
+
+@cache
+def _reached(function):
+    reachable = Organisation.objects.reachable_by(GivenReader(), function)
+    return Prepared(lambda: reachable.values_list("pk"))

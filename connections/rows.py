@@ -15,7 +15,7 @@ from portal.templatetags.ui import ago
 PAGE = 50  # connections
 _OF_ENVIRONMENT = ["name", "plan", "integrations_at", "blocked_at"]
 _SAID = [
-    *["number", "kind", "name", "access", "functions", "paused_at", "revoked_at"],
+    *["created_at", "number", "kind", "name", "access", "functions", "paused_at", "revoked_at"],
     *["app__name", "app__environment", "app__functions", "app__logo__digest"],
     *["owner__role", "owner__is_active", "owner__environment"],
     *["organisation__name", "organisation__organisation_id"],
@@ -28,13 +28,16 @@ _LISTED = Prepared(
 )
 
 
-def rows_of(found, reader, csrf_token, organisation=None):
-    """The rows of these connections, of at most a page, for `reader`.
+def listed(numbers):
+    """The connections of these primary keys, at most a page, by them: with all that a row says."""
+    return {it.pk: it for it in _LISTED.rows(them=numbers)}
+
+
+def rows_of(connections, reader, csrf_token, organisation=None):
+    """The rows of these `listed` connections for `reader`.
 
     `organisation` is the one whose page it is, None on the page of all of them.
     """
-    said = {it.pk: it for it in _LISTED.rows(them=[it.pk for it in found])} if found else {}
-    connections = [said[it.pk] for it in found]
     return [
         Row(
             _kind(connection, reader, organisation),

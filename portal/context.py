@@ -9,7 +9,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from accounts.mail.models import Notice
-from accounts.models import Organisation, User
+from accounts.models import GivenReader, Organisation, User
 from accounts.roles import Permission
 from partners.models import AuthorisationRequest
 from portal.prepared import Given, Prepared
@@ -21,8 +21,7 @@ NOTICES_COUNTED = 99
 
 
 def _organisations(many):
-    reader = Given("user")
-    reader.environment_id, reader.is_member_of_many = Given("environment"), many
+    reader = GivenReader(is_member_of_many=many)
     found = Organisation.objects.reachable_by(reader).by_name()
     return found.values_list("name", "organisation_id", named=True)[: ORGANISATIONS_SHOWN + 1]
 

@@ -21,12 +21,11 @@ class Page:
     query: str | None = (
         None  # its query string, with the filters of this page; for pages of a browser
     )
-    is_first: bool = True
+    counted: int | None = None  # rows of the whole list, at most one more than are counted
 
     def count(self, queryset):
         """How many rows the whole list has, which `queryset` finds."""
-        is_all = self.is_first and not self.next
-        return Number(len(self.rows)) if is_all else count(queryset)
+        return count(queryset) if self.counted is None else number(self.counted)
 
 
 class Number(int):
@@ -43,7 +42,11 @@ class Number(int):
 
 def count(queryset) -> Number:
     """How many rows there are; of many nobody wants to know more than that they are many."""
-    counted = queryset[: COUNTED + 1].count()
+    return number(queryset[: COUNTED + 1].count())
+
+
+def number(counted) -> Number:
+    """The same of what was counted up to one more than that."""
     return Number(min(counted, COUNTED), is_all=counted <= COUNTED)
 
 
@@ -56,13 +59,14 @@ def each_has(found) -> Q:
     return Q(IsNull(Subquery(found.order_by().values("pk")[:1]), False))
 
 
-def page(queryset, *, by, after="", size=50, rows=None) -> Page:
+def page(queryset, *, by, after="", size=50, rows=None, counted=False) -> Page:
     """Cut the page of at most `size` rows that follows the cursor `after` ("" is the first page).
 
     `by` names the field that orders the list, with a minus in front for newest first; the primary key
-    breaks ties, so a list needs an index on both in that order. `rows`, a queryset of the same model, brings
-    with it what a row says: `queryset` then only finds the rows, and nothing is looked up for those that it
-    has to sort. Raises BadCursor.
+    breaks ties, so a list needs an index on both in that order. `rows` answers what a row says, by its
+    primary key, as the `in_bulk` of a queryset: `queryset` then only finds the rows, and nothing is looked
+    up for those that it has to sort. With it the first page of a list can be `counted` on the way. Raises
+    BadCursor.
     """
     field = queryset.model._meta.get_field(by.lstrip("-"))
     down = by.startswith("-")
@@ -75,31 +79,30 @@ def page(queryset, *, by, after="", size=50, rows=None) -> Page:
             Q(**{f"{field.name}__{beyond}": value}) | Q(**{f"pk__{beyond}": pk})
         )
     order = (by, "-pk" if down else "pk")
-    queryset = queryset.order_by(*order)[: size + 1]
+    queryset = queryset.order_by(*order)
     if rows is None:
-        found = list(queryset)
+        found = list(queryset[: size + 1])
     else:
-        found = list(
-            rows.filter(pk__in=list(queryset.values_list("pk", flat=True))).order_by(*order)
-        )
-    more = len(found) > size
-    found = found[:size]
-    return Page(
-        found,
+        most = COUNTED if counted and not after else size
+        found = list(queryset.values_list("pk", flat=True)[: most + 1])
+    number, more, found = len(found), len(found) > size, found[:size]
+    if rows is not None:
+        by_pk = rows(found) if found else {}
+        found = [by_pk[pk] for pk in found if pk in by_pk]
+    last = (
         signing.dumps([field.value_to_string(found[-1]), found[-1].pk], salt=salt)
-        if more
-        else None,
-        is_first=not after,
+        if more and found
+        else None
     )
+    return Page(found, last, counted=None if after or (more and not counted) else number)
 
 
-def page_of(request, queryset, *, by, size=50, rows=None) -> Page:
+def page_of(request, queryset, *, by, **how) -> Page:
     """The page that the `after` of a browser's address asks for; a broken address shows the first one."""
     try:
-        after = request.GET.get("after", "")
-        found = page(queryset, by=by, after=after, size=size, rows=rows)
+        found = page(queryset, by=by, after=request.GET.get("after", ""), **how)
     except BadCursor:
-        found = page(queryset, by=by, size=size, rows=rows)
+        found = page(queryset, by=by, **how)
     if not found.next:
         return found
     query = request.GET.copy()

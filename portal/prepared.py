@@ -5,6 +5,7 @@ needs for the answer.
 """
 
 import copy
+import json
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import cached_property
@@ -75,6 +76,38 @@ class GivenText(Given):
 def given_list(name, most, kind=Given):
     """The list given by this name, for `__in`; it has at least one entry and at most that many."""
     return [kind(name, place) for place in range(most)]
+
+
+class _Numbers(_Later):
+    """Whole numbers, as one value: a list, or the one given by this name."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+        super().__init__(output_field=models.JSONField())
+
+    def now(self, connection, given=None):
+        numbers = given[self.numbers] if isinstance(self.numbers, str) else self.numbers
+        return numbers if connection.vendor == "postgresql" else json.dumps(numbers)
+
+
+class Among(models.Func):
+    """Whether `what` is one of `numbers`, however many: a list of whole numbers, or the name of one given.
+
+    They go to the database as one value. With __in each is one of its own, which Django writes one by one.
+    """
+
+    output_field = models.BooleanField()
+
+    def __init__(self, what, numbers):
+        super().__init__(what, _Numbers(numbers))
+
+    def as_sqlite(self, compiler, connection, **_context):
+        listed = " IN (SELECT value FROM json_each("
+        return self.as_sql(compiler, connection, template="%(expressions)s))", arg_joiner=listed)
+
+    def as_postgresql(self, compiler, connection, **_context):
+        template = "%(expressions)s::bigint[])"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=" = ANY(")
 
 
 class Prepared:

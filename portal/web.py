@@ -4,6 +4,7 @@ Granian by itself opens a socket in each process, and drops what waits there whe
 share the one that serve keeps open: processes are replaced, and nobody is refused.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -69,6 +70,8 @@ def process(application, ready):
 if __name__ == "__main__":
     from portal.wsgi import application  # loaded once, before the processes part
 
+    gc.collect()
+    gc.freeze()  # what is there for good is not looked through again and again, nor copied by that
     listening, ready, processes = map(int, sys.argv[1:])
     multiprocessing.set_start_method("fork")
     with socket.socket(fileno=listening) as listener:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import Organisation
 from connections.errors import ERRORS, INVALID_KEYS
@@ -39,7 +38,7 @@ class CallCountQuerySet(models.QuerySet):
         return self.filter(key_set__retired_at__isnull=True)
 
     def of_today(self):
-        return self.filter(day=timezone.localdate())
+        return self.filter(day=Today())
 
     def of(self, connection):
         return self.filter(key_set__connection=connection)

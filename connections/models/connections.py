@@ -63,9 +63,9 @@ class ConnectionQuerySet(StandingQuerySet):
         return self.filter(mandate=about)
 
     def within_reach_of(self, user):
-        return self.filter(
-            Organisation.objects.reachable_by(user).as_condition(user, "organisation")
-        )
+        """The newest first where they are many: in the order in which a list, and a count, then ask them."""
+        found = self.filter(Organisation.objects.reached_at("organisation", user))
+        return found.order_by("-created_at", "-pk") if user.is_member_of_many else found
 
     def stopped(self):
         """Those whose calls are refused without anybody here wanting it: blocked and suspended ones."""
@@ -106,7 +106,7 @@ class ConnectionQuerySet(StandingQuerySet):
         return (
             self.with_keys()
             .never_used()
-            .filter(each_has(_live_keys().filter(created_at__lte=timezone.now() - duration)))
+            .filter(each_has(_live_keys().filter(created_at__lte=Now(-duration))))
         )
 
     def without_keys(self):
@@ -115,8 +115,16 @@ class ConnectionQuerySet(StandingQuerySet):
 
     def expiring(self):
         """Those whose keys end by themselves soon, the first one first."""
-        ending = _live_keys().current().filter(ends_at__lte=timezone.now() + SOON)
-        return self.running().filter(each_has(ending))
+        return (
+            self.running()
+            .filter(  # the current ones, of which there is one; joined, so that an index has the order
+                key_sets__retired_at__isnull=True,
+                key_sets__rotated_at__isnull=True,
+                key_sets__ends_at__gt=Now(),
+                key_sets__ends_at__lte=Now(SOON),
+            )
+            .order_by("key_sets__ends_at")
+        )
 
     def used_for(self, organisation):
         """Those of an organisation, and those of others that are used for it too (R15)."""

@@ -36,8 +36,8 @@ def clients(request):
     found = filters.narrow(Mandate.objects.seen_by(request.user))
     if request.htmx.target == "words":
         return _words(request, filters)
-    rows = Mandate.objects.select_related("organisation")
-    page = page_of(request, found, by="name", size=portfolio.PAGE, rows=rows)
+    rows = Mandate.objects.select_related("organisation").in_bulk
+    page = page_of(request, found, by="name", size=portfolio.PAGE, rows=rows, counted=True)
     columns = filters.columns()
     has_others = filters.has_other_packages(columns)
     may_assign = request.user.may(Permission.MANAGE_PARTNERS)

@@ -38,7 +38,9 @@ def api_access(request, pk):
     connections = Connection.objects.listed().filter(owner=person)
     if person.environment != request.user.environment:
         connections = connections.filter(organisation__environment=request.user.environment)
-    page = page_of(request, connections, by="-created_at", rows=Connection.objects.for_list())
+    page = page_of(
+        request, connections, by="-created_at", rows=Connection.objects.for_list().in_bulk
+    )
     within_reach = set(_organisations(request.user, person).values_list("pk", flat=True))
     for row in page.rows:
         row.may_manage = row.organisation_id in within_reach and row.is_managed_by(request.user)

@@ -30,7 +30,7 @@ def partners(request):
     filters = SearchForm(request.GET)
     environment = request.user.environment
     found = filters.narrow(Partnership.objects.of(environment))
-    rows = Partnership.objects.select_related("accountant", "client")
+    rows = Partnership.objects.select_related("accountant", "client").in_bulk
     page = page_of(request, found, by="-started_at", rows=rows)
     for row in page.rows:
         row.partner = row.other(environment)

@@ -58,7 +58,7 @@ def received(request):
     context = {
         "filters": filters,
         "page": page_of(
-            request, found, by="-created_at", rows=AuthorisationRequest.objects.for_list()
+            request, found, by="-created_at", rows=AuthorisationRequest.objects.for_list().in_bulk
         ),
         "may_send": environment.may_send_requests and request.user.may(Permission.SEND_REQUESTS),
     }

@@ -38,7 +38,7 @@ def sent(request):
     context = {
         "filters": filters,
         "page": page_of(
-            request, found, by="-created_at", rows=AuthorisationRequest.objects.for_list()
+            request, found, by="-created_at", rows=AuthorisationRequest.objects.for_list().in_bulk
         ),
         "may_send": request.user.environment.may_send_requests,
     }

@@ -237,6 +237,19 @@ document.addEventListener("change", (event) => {
   all.indeterminate = ticked > 0 && ticked < boxes.length;
 });
 
+// What is typed into a search field was searched while it was typed: leaving the field does not search again,
+// which would take away what is clicked just then.
+document.addEventListener("change", (event) => {
+  if (event.target.type === "search") event.stopPropagation();
+}, true);
+
+// After "Show more" the focus is in the first of the new rows.
+let lastRow;
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  lastRow = event.detail.requestConfig.elt.rel === "next" ? event.detail.target.lastElementChild : null;
+});
+
 // After a swap, or on a page with errors, the keyboard goes on where the eye is.
 function focusFirstError(root) {
   const field = root.querySelector("[aria-invalid=true]");
@@ -248,6 +261,9 @@ focusFirstError(document);
 
 document.addEventListener("htmx:afterSettle", (event) => {
   const part = event.detail.elt;
+  const added = lastRow?.nextElementSibling;
+  lastRow = null;
+  if (added) return added.querySelector("a, button, input")?.focus();
   if (focusFirstError(part) || document.activeElement !== document.body) return;
   const menu = part.closest(".menu[popover]");
   if (menu) return itemsOf(menu)[0]?.focus();

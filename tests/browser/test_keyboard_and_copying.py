@@ -118,7 +118,27 @@ def test_the_focus_is_not_lost_when_a_part_is_swapped(browse, user):
     page.get_by_role("link", name="Show more").focus()
     press(page, "Enter")
     expect(page.get_by_role("row")).not_to_have_count(before)
-    page.wait_for_function(f"!({FOCUSED})().lost")  # a moment after the rows are there
+    first_new = page.get_by_role("row").nth(before).get_by_role("link").first
+    expect(first_new).to_be_focused()
+
+
+def test_leaving_the_search_does_not_search_again(browse, user):
+    for name in ("Bookkeeping", "Books"):
+        connect(user, name=name)
+    page = browse(user)
+    page.goto("/connections/")
+    page.wait_for_load_state()
+    with page.expect_response("**/connections/?q=books*"):
+        page.get_by_role("searchbox").press_sequentially("books")
+    expect(page.get_by_role("row")).to_have_count(2)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.get_by_role("button", name="Actions for Books").click()
+    page.wait_for_timeout(500)
+
+    expect(page.get_by_role("link", name="Show details")).to_be_visible()
+    assert asked == []
 
 
 def test_the_three_dots_open_and_close_with_the_keyboard(browse, user):

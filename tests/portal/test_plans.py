@@ -41,6 +41,7 @@ def by(name, choices):
 
 # The address of a list: what it can be narrowed by.
 OF_AN_ACCOUNTANT = {
+    "home": ["", "?state=1"],
     "connections:overview": [*SEARCHES, *by("status", Connection.Status.values)],
     "connections:clients": [*SEARCHES, *by("word", Word.values)],
     "partners:sent": [*SEARCHES, *by("status", AuthorisationRequest.Status.values)],
@@ -52,6 +53,7 @@ OF_AN_ACCOUNTANT = {
     "accounts:notices": [""],
 }
 OF_AN_ORGANISATION = {
+    "home": [""],
     "connections:overview-of": OF_AN_ACCOUNTANT["connections:overview"],
     "connections:overview": OF_AN_ACCOUNTANT["connections:overview"],
     "accounts:notices": [""],
@@ -94,7 +96,7 @@ def seen(big):
         browser = Client()
         browser.force_login(user)
         page = yield from asked(address, browser.get, address)
-        if after := page.context["page"].query:
+        if "page" in page.context and (after := page.context["page"].query):
             yield from asked(
                 f"after {address}", browser.get, f"{address.partition('?')[0]}?{after}"
             )

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Organisation, User
 from connections.models import Connection, KeySet
-from portal.prepared import Given, Now, Prepared, given_list
+from portal.prepared import Among, Given, Now, Prepared, given_list
 from tests.factories import MembershipFactory, OrganisationFactory, UserFactory, connect
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +30,17 @@ def test_it_finds_by_what_is_given_each_time():
         assert found.environment.name == other.environment.name
     assert len(queries) == 1
     assert named.rows(environment=0) == []
+
+
+@pytest.mark.parametrize("number", [0, 1, 2000])
+def test_any_number_of_numbers_is_one_value(number):
+    people = UserFactory.create_batch(2)
+    asked = [person.pk for person in people[:number]] + [-at for at in range(number)]
+    named = Prepared(lambda: User.objects.filter(Among("pk", "people")).order_by("pk"))
+
+    assert named.rows(people=asked) == people[:number]
+    with CaptureQueriesContext(connection):  # each database says what it was asked
+        assert list(User.objects.filter(Among("pk", asked)).order_by("pk")) == people[:number]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

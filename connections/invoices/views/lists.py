@@ -52,7 +52,7 @@ def _of_all(request, box):
         page = reverse(f"invoices:{box}-of", args=[first[0].organisation_id])
         return redirect(f"{page}?{request.GET.urlencode()}".rstrip("?"))
     side = "receiver" if box == "received" else "sender"
-    within_reach = organisations.as_condition(request.user, side)
+    within_reach = Organisation.objects.reached_at(side, request.user, LISTS[box])
     return _list(request, box, Invoice.objects.filter(within_reach), member=bool(first))
 
 
@@ -62,9 +62,11 @@ def _list(request, box, invoices, organisation=None, *, member=True):
     found = form.applied_to(invoices)
     may_manage_keys = request.user.may(Permission.MANAGE_KEYS)
     may_reoffer = bool(organisation) and is_received and may_manage_keys
+    rows = Invoice.objects.all()
     if organisation is None:
-        found = found.select_related("receiver" if is_received else "sender")
-    page = page_of(request, found, by="-created_at", size=PAGE)
+        rows = rows.select_related("receiver" if is_received else "sender")
+    how = {"size": PAGE, "rows": rows.in_bulk, "counted": True}
+    page = page_of(request, found, by="-created_at", **how)
     if is_received:
         add_delivery(page.rows)
     connections = connections_to_offer(organisation, request.user) if may_reoffer else []

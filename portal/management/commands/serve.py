@@ -24,6 +24,7 @@ from portal.web import GRACE as WEB_GRACE
 GRACE = WEB_GRACE + 5  # seconds for a clean end
 READY_WITHIN = 60  # seconds
 QUEUE_WITHIN = 5  # seconds
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}  # each more of glibc keeps some megabytes that nobody uses
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -176,6 +177,7 @@ def python(*arguments, pass_fds=()):
     return subprocess.Popen(  # noqa: S603
         [interpreter.parent.resolve() / interpreter.name, *arguments],
         cwd=folder,
+        env=ONE_HEAP | os.environ,
         stdin=subprocess.DEVNULL,
         process_group=0,
         pass_fds=pass_fds,
