@@ -151,6 +151,7 @@ def create(request, organisation, app):
         except services.AlreadyConnected as already:
             context["already"] = already
             context["connected"] = Connection.objects.for_list().get(pk=already.connection.pk)
+            context["may_manage"] = context["connected"].is_managed_by(request.user)
         except services.ConfirmFirst as refused:
             context |= {"refusal": refused, "confirm": True}
         except services.Refused as refused:

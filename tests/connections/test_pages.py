@@ -17,7 +17,8 @@ from PIL import Image
 from accounts.models import ElectronicAddress
 from connections import services
 from connections.models import Access, App, Connection, KeySet
-from tests.factories import PASSWORD, AppFactory, MembershipFactory, connect
+from tests.browsing import signed_in
+from tests.factories import PASSWORD, AppFactory, MembershipFactory, connect, let_in
 from tests.invoices.documents import invoice
 from tests.software import Software
 
@@ -101,6 +102,21 @@ def test_a_second_connection_is_answered_with_the_way_to_new_keys(visitor, organ
     assert second.status_code == 422
     assert "Typed by me" in second.content.decode()
     assert address("new-keys", organisation, number=1) in second.content.decode()
+
+
+def test_where_the_client_connected_the_package_its_accountant_is_led_to_what_is_open(app):
+    mandate = let_in(app=app)
+    organisation, accountant = mandate.organisation, mandate.requests.get().asked_by
+    client = organisation.memberships.exclude(user=accountant).get().user
+    connect(client, organisation, app=app)
+    visitor, url = signed_in(accountant), address("create", organisation, app=app.pk)
+
+    refused = visitor.post(url, form())
+
+    assert refused.status_code == 422
+    assert "only its people can create new keys for it" in refused.text
+    assert address("new-keys", organisation, number=1) not in refused.text
+    assert visitor.post(url, form(administration="Second")).status_code == 200
 
 
 def test_new_keys_are_shown_once_and_the_old_ones_are_dead(visitor, member):
