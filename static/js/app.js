@@ -243,6 +243,14 @@ document.addEventListener("change", (event) => {
   if (event.target.type === "search") event.stopPropagation();
 }, true);
 
+// What is searched stands in the address: a Secret that is pasted there by mistake goes no further.
+document.addEventListener("input", (event) => {
+  if (event.target.type !== "search" || !/kps_\w{30}/.test(event.target.value)) return;
+  event.stopPropagation();
+  event.target.value = "";
+  toast(words.searchedSecret, "error");
+}, true);
+
 // After "Show more" the focus is in the first of the new rows.
 let lastRow;
 

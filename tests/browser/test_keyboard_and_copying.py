@@ -122,6 +122,24 @@ def test_the_focus_is_not_lost_when_a_part_is_swapped(browse, user):
     expect(first_new).to_be_focused()
 
 
+def test_a_secret_pasted_into_a_search_goes_nowhere(browse, user):
+    _connection, pair = connect(user)
+    page = browse(user)
+    page.goto("/connections/")
+    page.wait_for_load_state()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    search = page.get_by_role("searchbox")
+
+    search.fill(f" {pair.secret.reveal()}")
+    search.press("Enter")
+
+    expect(page.get_by_text("That is a Secret")).to_be_visible()
+    expect(search).to_have_value("")
+    page.wait_for_timeout(500)
+    assert "kps_" not in page.url + " ".join(asked)
+
+
 def test_leaving_the_search_does_not_search_again(browse, user):
     for name in ("Bookkeeping", "Books"):
         connect(user, name=name)
