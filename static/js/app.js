@@ -223,6 +223,13 @@ document.addEventListener("input", (event) => {
     const text = item.textContent.toLowerCase();
     item.hidden = !wanted.every((word) => text.includes(word));
   }
+  const all = event.target.closest(".menu")?.querySelector("[data-search-all]"); // which has more than the list
+  if (all) all.search = new URLSearchParams({ q: event.target.value.trim() });
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.dataset.filterList) return;
+  itemsOf(event.target.closest(".menu")).find((item) => item.matches("a"))?.click();
 });
 
 // data-tick-all="name" ticks every box of that name in its form, and shows whether all are.
@@ -252,10 +259,12 @@ document.addEventListener("input", (event) => {
 }, true);
 
 // After "Show more" the focus is in the first of the new rows.
-let lastRow;
+let lastRow, hadFocus;
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  lastRow = event.detail.requestConfig.elt.rel === "next" ? event.detail.target.lastElementChild : null;
+  const { target, requestConfig } = event.detail;
+  lastRow = requestConfig.elt.rel === "next" ? target.lastElementChild : null;
+  hadFocus = target.contains(document.activeElement);
 });
 
 // After a swap, or on a page with errors, the keyboard goes on where the eye is.
@@ -275,6 +284,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (focusFirstError(part) || document.activeElement !== document.body) return;
   const menu = part.closest(".menu[popover]");
   if (menu) return itemsOf(menu)[0]?.focus();
+  if (!hadFocus) return; // what came by itself takes the focus from nobody
   const place = part.isConnected ? part : document.getElementById("main");
   place.tabIndex = -1;
   place.focus({ preventScroll: true });

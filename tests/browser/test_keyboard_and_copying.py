@@ -122,6 +122,25 @@ def test_the_focus_is_not_lost_when_a_part_is_swapped(browse, user):
     expect(first_new).to_be_focused()
 
 
+def test_the_switcher_searches_beyond_what_it_lists(browse, user):
+    for number in range(102):
+        MembershipFactory(
+            user=user,
+            organisation__environment=user.environment,
+            organisation__name=f"Bakery A{number:03}",
+        )
+    page = browse(user)
+    page.goto("/connections/")
+    page.wait_for_load_state()
+    assert page.evaluate("document.activeElement === document.body")
+
+    page.locator("[popovertarget=frame-organisations]").click()
+    press(page, *"bakery a101", "Enter")
+
+    expect(page).to_have_url(re.compile(r"/environment/\?q=bakery\+a101$"))
+    expect(page.get_by_role("main").get_by_role("link", name="Bakery A101")).to_be_visible()
+
+
 def test_a_secret_pasted_into_a_search_goes_nowhere(browse, user):
     _connection, pair = connect(user)
     page = browse(user)
