@@ -280,5 +280,5 @@ def test_its_page_costs_the_same_however_many(seller, buyer, rows, django_assert
     visitor = signed_in(buyer.owner)
     visitor.get(url)
 
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(12):
         assert visitor.get(url).status_code == 200
