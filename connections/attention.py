@@ -78,7 +78,7 @@ def _queries(many, sees_all):
     found = {
         "active": _counted(connections.working()),
         "never_used": _counted(connections.never_used()),
-        "refused": refused.of_today().values_list("calls"),
+        "refused": refused.of_today().values("day").annotate(all=Sum("calls")).values_list("all"),
         "refusing": _by_connection(refused.with_live_keys().of_today()),
         "stopped": connections.stopped().values_list("pk")[:SHOWN],
         "without_keys": connections.without_keys().values_list("pk")[:SHOWN],
