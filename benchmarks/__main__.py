@@ -48,7 +48,7 @@ WHOLE = Size(
     rounds=11,
     flood=20,
 )
-QUICK = Size(keys=5_000, few_keys=1000, many_keys=0, rows=1000, few_rows=100, rounds=1, flood=0)
+QUICK = Size(keys=2_000, few_keys=1000, many_keys=0, rows=1000, few_rows=100, rounds=1, flood=0)
 
 
 def run(size, shelves):
