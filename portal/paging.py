@@ -85,7 +85,7 @@ def page(queryset, *, by, after="", size=50, rows=None, counted=False) -> Page:
     else:
         most = COUNTED if counted and not after else size
         found = list(queryset.values_list("pk", flat=True)[: most + 1])
-    number, more, found = len(found), len(found) > size, found[:size]
+    seen, more, found = len(found), len(found) > size, found[:size]
     if rows is not None:
         by_pk = rows(found) if found else {}
         found = [by_pk[pk] for pk in found if pk in by_pk]
@@ -94,7 +94,7 @@ def page(queryset, *, by, after="", size=50, rows=None, counted=False) -> Page:
         if more and found
         else None
     )
-    return Page(found, last, counted=None if after or (more and not counted) else number)
+    return Page(found, last, counted=None if after or (more and not counted) else seen)
 
 
 def page_of(request, queryset, *, by, **how) -> Page:
